@@ -1,0 +1,25 @@
+# What the libraries stand on. Each is linked PRIVATE where it is used (see docs/architecture.md).
+find_package(Threads REQUIRED)
+find_package(Boost 1.74 REQUIRED)  # header-only parts
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HTSLIB REQUIRED IMPORTED_TARGET htslib)
+pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+
+set(STRANDLINE_HAS_CUDA OFF)
+if(NOT STRANDLINE_WITH_CUDA STREQUAL "OFF")
+  find_package(CUDAToolkit QUIET)
+  if(CUDAToolkit_FOUND)
+    set(STRANDLINE_HAS_CUDA ON)
+  elseif(STRANDLINE_WITH_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "STRANDLINE_WITH_CUDA is ON, but the CUDA Toolkit was not found. Install it, or set STRANDLINE_WITH_CUDA=OFF")
+  endif()
+endif()
+
+if(STRANDLINE_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

@@ -1,0 +1,3 @@
+# install, and find_package(strandline) for others.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)

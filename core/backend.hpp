@@ -1,0 +1,54 @@
+// The seam between the model and the machine: one virtual call per operation per layer.
+#pragma once
+
+#include <string>
+
+#include "core/ops/adamw.hpp"
+#include "core/ops/conv1d.hpp"
+#include "core/ops/cross_entropy.hpp"
+#include "core/ops/elementwise.hpp"
+#include "core/ops/embedding.hpp"
+#include "core/ops/linear.hpp"
+#include "core/ops/norm.hpp"
+#include "core/ops/pool.hpp"
+#include "core/ops/ssd_scan.hpp"
+#include "core/tensor/memory.hpp"
+
+namespace strandline {
+
+/// Implementations may assume that every argument passed the checks in core/ops. Call the free functions of core/ops,
+/// never do_*. One thread at a time; two Backends are independent of each other.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;   ///< "ref", "cpu", "cuda:0"
+  virtual DType dtype() const = 0;        ///< storage type of activations
+  virtual DType accumulate_dtype() const = 0;  ///< type of weights, gradients, states, optimiser state, residual stream
+  virtual Memory& memory() = 0;
+  virtual void synchronize() = 0;         ///< returns when all enqueued work is done
+
+  virtual void do_linear(const ops::LinearArgs& args) = 0;
+  virtual void do_linear_backward(const ops::LinearBackwardArgs& args) = 0;
+  virtual void do_conv1d(const ops::Conv1dArgs& args) = 0;
+  virtual void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) = 0;
+  virtual void do_ssd_scan(const ops::SsdScanArgs& args) = 0;
+  virtual void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) = 0;
+  virtual void do_rms_norm(const ops::RmsNormArgs& args) = 0;
+  virtual void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) = 0;
+  virtual void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) = 0;
+  virtual void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) = 0;
+  virtual void do_embedding(const ops::EmbeddingArgs& args) = 0;
+  virtual void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) = 0;
+  virtual void do_pool(const ops::PoolArgs& args) = 0;
+  virtual void do_pool_backward(const ops::PoolBackwardArgs& args) = 0;
+  virtual void do_attention_pool(const ops::AttentionPoolArgs& args) = 0;
+  virtual void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) = 0;
+  virtual void do_cross_entropy(const ops::CrossEntropyArgs& args) = 0;
+  virtual void do_add(ConstView x, View y) = 0;
+  virtual void do_dropout(const ops::DropoutArgs& args) = 0;
+  virtual void do_adamw(const ops::AdamwArgs& args) = 0;
+  virtual double do_sum_of_squares(ConstView x) = 0;
+};
+
+}  // namespace strandline

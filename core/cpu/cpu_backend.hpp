@@ -1,0 +1,29 @@
+// The CPU back end: fp32, blocked, threaded, vectorised.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "core/backend.hpp"
+
+namespace strandline {
+
+enum class CpuIsa : std::uint8_t { baseline, avx2, avx512 };
+
+std::string_view name_of(CpuIsa isa);
+
+/// The best instruction set that this processor and this build have.
+CpuIsa best_cpu_isa();
+
+/// Processors that this process may use (affinity mask), at least 1.
+int available_threads();
+
+struct CpuOptions {
+  int threads = 0;                  ///< 0: available_threads()
+  CpuIsa isa = best_cpu_isa();      ///< forcing a lower one is for tests; @throws UnavailableError when not supported
+};
+
+/// Results have the same bits for any number of threads.
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options = {});
+
+}  // namespace strandline
