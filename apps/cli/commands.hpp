@@ -1,0 +1,12 @@
+// Every subcommand. A file of the same name adds its options and its work to `parent`.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "apps/cli/program.hpp"
+
+namespace strandline {
+
+// `program` must outlive the parse: the work runs inside it, and lets the errors of core/base/error.hpp through.
+
+}  // namespace strandline

@@ -1,0 +1,78 @@
+// The program: a table of subcommands, one file each.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "apps/cli/commands.hpp"
+#include "apps/cli/exit_code.hpp"
+#include "apps/cli/stop_signals.hpp"
+#include "apps/cli/version_text.hpp"
+#include "core/base/error.hpp"
+
+namespace strandline {
+namespace {
+
+void add_commands(CLI::App& app, const Program& program) {
+  CLI::App* dna = app.add_subcommand("dna", "DNA: train classifiers, classify and embed sequences");
+  CLI::App* model = app.add_subcommand("model", "Model files: look inside, import, export");
+  for (CLI::App* group : {dna, model}) group->require_subcommand(1);
+  static_cast<void>(program);
+}
+
+// The innermost command that was named: the one whose --help would have helped.
+std::string named_command(const CLI::App& app) {
+  std::string name = app.get_name();
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().back();
+    name += " " + at->get_name();
+  }
+  return name;
+}
+
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  const std::string name = named_command(app);
+  std::fprintf(stderr, "strandline: error: %s\nSee '%s --help'.\n", error.what(), name.c_str());
+  return kExitUsage;
+}
+
+// What a stream still holds reaches the file only here: a full disk must not end in success.
+void flush_standard_output() {
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0) throw IoError("standard output", "write", errno);
+}
+
+int run(int argc, char** argv) {
+  const StopSignals signals;
+  Program program{signals.token(), {argv, argv + argc}};
+  CLI::App app{"Reads very long DNA sequences with a Mamba-2 encoder: trains classifiers and runs them.", "strandline"};
+  app.set_version_flag("--version", version_text, "Version, and what is built in");
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::simple);
+  add_commands(app, program);
+  try {
+    int code = kExitSuccess;
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      code = report_usage(app, error);
+    }
+    flush_standard_output();
+    return code;
+  } catch (const std::exception& error) {
+    return report(error);
+  }
+}
+
+}  // namespace
+}  // namespace strandline
+
+int main(int argc, char** argv) {
+  // A closed pipe shows as a failed write, like any other output that is gone.
+  std::signal(SIGPIPE, SIG_IGN);
+  return strandline::run(argc, argv);
+}

@@ -1,0 +1,17 @@
+#include "apps/cli/version_text.hpp"
+
+#include "core/base/version.hpp"
+#include "cuda/cuda_backend.hpp"
+#include "io/bytes/library_versions.hpp"
+
+namespace strandline {
+
+std::string version_text() {
+  const std::string cuda = cuda_build_version();
+  std::string text = kVersion;
+  for (const auto& [library, version] : library_versions()) text += "\n" + library + " " + version;
+  text += "\nCUDA " + (cuda.empty() ? "not built in" : cuda);
+  return text;
+}
+
+}  // namespace strandline

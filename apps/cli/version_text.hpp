@@ -1,0 +1,11 @@
+// What `strandline --version` says.
+#pragma once
+
+#include <string>
+
+namespace strandline {
+
+/// First line: the bare version. Then one line for each library built in.
+std::string version_text();
+
+}  // namespace strandline
