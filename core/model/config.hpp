@@ -52,7 +52,9 @@ struct EncoderConfig {
   std::int64_t conv_channels() const { return d_inner() + 2 * groups * d_state; }
   /// Rows of in_proj, in this order: z, x, B, C, dt.
   std::int64_t in_proj_rows() const { return d_inner() + conv_channels() + heads(); }
-  std::int64_t out_proj_rows() const { return direction == Direction::bidirectional && combine == Combine::concat ? d_model / 2 : d_model; }
+  std::int64_t out_proj_rows() const {
+    return direction == Direction::bidirectional && combine == Combine::concat ? d_model / 2 : d_model;
+  }
   int directions() const { return direction == Direction::bidirectional ? 2 : 1; }
 
   /// @throws ContractError naming the field, its value and what it may be.

@@ -1,0 +1,39 @@
+// Classifies one causal sequence of any length in constant memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/model/classifier.hpp"
+#include "core/model/encoder_stream.hpp"
+
+namespace strandline {
+
+/// Any split of a sequence gives the bits of Classifier::predict and embed on the whole.
+class ClassifierStream {
+ public:
+  /// True when `config` can be streamed: a causal encoder, and a pooling that needs one pass (not attention).
+  static bool supports(const ClassifierConfig& config);
+
+  /// @throws ContractError naming what is not supported.
+  explicit ClassifierStream(Classifier& classifier, std::int64_t piece_tokens = 4096);
+  ClassifierStream(const ClassifierStream&) = delete;  // the encoder stream holds a pointer to this object
+  ClassifierStream& operator=(const ClassifierStream&) = delete;
+
+  void push(std::span<const std::int32_t> ids) { stream_.push(ids); }
+  /// Ends the sequence and starts a new one. @param logits C floats. @param pooled D floats; an empty span: not wanted.
+  void finish(std::span<float> logits, std::span<float> pooled = {});
+
+ private:
+  void take(ConstView hidden_td);
+  void start();
+
+  Classifier& classifier_;
+  EncoderStream stream_;
+  std::vector<float> rows_;    // hidden states on the host
+  std::vector<double> value_;  // running sum, maximum or last row, one per channel
+  std::int64_t tokens_ = 0;
+};
+
+}  // namespace strandline

@@ -1,0 +1,89 @@
+// The encoder: embedding, a stack of Mamba-2 blocks around one residual stream, a final norm.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/backend.hpp"
+#include "core/model/config.hpp"
+#include "core/model/mamba2_block.hpp"
+#include "core/model/packed_batch.hpp"
+#include "core/model/segments.hpp"
+#include "core/model/weights.hpp"
+#include "core/tensor/workspace.hpp"
+
+namespace strandline {
+
+struct EncoderOptions {
+  /// Tokens of a pack that go through a layer at once. Changes memory and speed, never a result.
+  std::int64_t segment_tokens = 16384;
+};
+
+/// Which dropout masks a training step draws: functions of these two numbers, so that resuming needs no generator
+/// state.
+struct DropoutDraw {
+  std::uint64_t seed = 0;
+  std::uint64_t draw = 0;  ///< different for every micro-batch of a run
+};
+
+/// What a backward needs of its forward: the residual stream before each layer and after the last.
+class EncoderTape {
+ public:
+  EncoderTape() = default;
+  EncoderTape(View residual_ltd, DropoutDraw dropout) : residual_ltd_(residual_ltd), dropout_(dropout) {}
+  /// (T, D): the input of layer `index`; index == layers: the output of the last.
+  View residual_td(std::int64_t index) const;
+  DropoutDraw dropout() const { return dropout_; }
+
+ private:
+  View residual_ltd_;
+  DropoutDraw dropout_;
+};
+
+/// Letters: T tokens in the pack, D model width. hidden is in the back end's accumulation type, in its memory.
+/// Uses `weights` by reference; one thread at a time. Tensors in between come from workspace().
+class Encoder {
+ public:
+  /// `weights` must hold the layout of `config` (a classifier's layout does) and outlive the encoder.
+  /// @throws ContractError when the configuration is not valid or a tensor is missing.
+  Encoder(const EncoderConfig& config, Backend& backend, const Weights& weights, const EncoderOptions& options = {});
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+
+  /// hidden = norm_f(residual). hidden_td (T, D) is overwritten; it serves as the residual stream, so the only other
+  /// tensor as long as the pack is, for a bidirectional encoder, a copy of a sequence that does not fit in a segment.
+  /// A sequence's bits depend on that sequence alone: not on the pack, nor on segment_tokens.
+  void forward(const PackedBatch& batch, View hidden_td);
+
+  /// The same, with dropout, keeping what backward needs. The tape lives in workspace(): hold a Workspace::Scope.
+  /// Memory: (layers + 1) T D.
+  EncoderTape forward_training(const PackedBatch& batch, const DropoutDraw& dropout, View hidden_td);
+
+  /// Adds to `gradients` (the layout of the weights). Recomputes the inside of one block, segment by segment.
+  /// dhidden_td is used up: its content is undefined afterwards.
+  void backward(const PackedBatch& batch, const EncoderTape& tape, View dhidden_td, Weights& gradients);
+
+  const EncoderConfig& config() const { return config_; }
+  const EncoderOptions& options() const { return options_; }
+  Backend& backend() const { return backend_; }
+  Workspace& workspace() { return workspace_; }
+  const Weights& weights() const { return weights_; }
+  const BlockWeights& block(std::int64_t layer) const { return blocks_[static_cast<std::size_t>(layer)]; }
+
+ private:
+  View upload_ids(const PackedBatch& batch);
+  void embed(const PackedBatch& batch, View residual_td);
+  SegmentPlan plan(const PackedBatch& batch) const;
+  void layer_forward(std::int64_t layer, const SegmentPlan& plan, View residual_td);
+  BlockContext context();
+
+  EncoderConfig config_;
+  EncoderOptions options_;
+  Backend& backend_;
+  const Weights& weights_;
+  Workspace workspace_;
+  std::vector<BlockWeights> blocks_;
+};
+
+}  // namespace strandline
