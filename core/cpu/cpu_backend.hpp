@@ -5,12 +5,14 @@
 #include <string_view>
 
 #include "core/backend.hpp"
+#include "core/cpu/cpu_isa.hpp"
 
 namespace strandline {
 
-enum class CpuIsa : std::uint8_t { baseline, avx2, avx512 };
-
 std::string_view name_of(CpuIsa isa);
+
+/// Whether this processor and this build have it.
+bool has_cpu_isa(CpuIsa isa);
 
 /// The best instruction set that this processor and this build have.
 CpuIsa best_cpu_isa();
@@ -19,8 +21,8 @@ CpuIsa best_cpu_isa();
 int available_threads();
 
 struct CpuOptions {
-  int threads = 0;                  ///< 0: available_threads()
-  CpuIsa isa = best_cpu_isa();      ///< forcing a lower one is for tests; @throws UnavailableError when not supported
+  int threads = 0;              ///< 0: available_threads()
+  CpuIsa isa = best_cpu_isa();  ///< forcing a lower one is for tests; @throws UnavailableError when not supported
 };
 
 /// Results have the same bits for any number of threads.

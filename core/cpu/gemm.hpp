@@ -1,6 +1,6 @@
 // Single-precision matrix product for the CPU back end, on one thread or on a team.
-// Why not a BLAS: the sum over k must run in one order for every element, whatever the number of rows, or a record's bits
-// would depend on its batch (docs/decisions/0002-own-gemm.md).
+// Why not a BLAS: the sum over k must run in one order for every element, whatever the number of rows, or a record's
+// bits would depend on its batch (docs/decisions/0002-own-gemm.md).
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace strandline::cpu {
 
-/// A matrix seen through a pointer and two strides (elements, may be negative): element (r, c) is data[r * row + c * column].
+/// A matrix seen through a pointer and two strides (elements, may be negative): element (r, c) is data[r * row + c *
+/// column].
 struct MatrixIn {
   const float* data;
   std::int64_t row;
@@ -19,7 +20,8 @@ struct MatrixIn {
 };
 
 /// C[m, n] = sum_k A[m, k] * B[k, n] + (accumulate ? C[m, n] : 0). C has dense rows `c_row` apart.
-/// Element (m, n) is one chain of fused multiply-adds over ascending k in blocks of kGemmDepth, the same for every M and N.
+/// Element (m, n) is one chain of fused multiply-adds over ascending k in blocks of kGemmDepth, the same for every M
+/// and N.
 struct GemmArgs {
   std::int64_t m;
   std::int64_t n;
