@@ -1,9 +1,10 @@
 # What the libraries stand on. Each is linked PRIVATE where it is used (see docs/architecture.md).
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)  # so that a project that adds this one as a subdirectory can link
 find_package(Threads REQUIRED)
 find_package(Boost 1.74 REQUIRED)  # header-only parts
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(HTSLIB REQUIRED IMPORTED_TARGET htslib)
-pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
+pkg_check_modules(HTSLIB REQUIRED IMPORTED_TARGET GLOBAL htslib)
+pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET GLOBAL hdf5-serial hdf5)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)

@@ -1,4 +1,5 @@
 # What a build may choose.
+include(GNUInstallDirs)
 option(STRANDLINE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(STRANDLINE_WARNINGS_AS_ERRORS "Treat warnings as errors in our own targets" ${PROJECT_IS_TOP_LEVEL})
 option(STRANDLINE_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)

@@ -10,6 +10,10 @@ function(strandline_configure target)
   endif()
 endfunction()
 
+# A project that adds us as a subdirectory writes <strandline/...> as one that finds the installed package does.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include)
+file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/strandline SYMBOLIC)
+
 # strandline_library(core): target strandline_core, alias strandline::core, static or shared as BUILD_SHARED_LIBS says.
 function(strandline_library name)
   add_library(strandline_${name})
@@ -17,9 +21,27 @@ function(strandline_library name)
   set_target_properties(strandline_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(strandline_${name} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>
-    $<INSTALL_INTERFACE:include> $<INSTALL_INTERFACE:include/strandline>)
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/strandline>)
   target_compile_features(strandline_${name} PUBLIC cxx_std_20)
   strandline_configure(strandline_${name})
+  strandline_public_headers(${name})
+endfunction()
+
+# Every header of the folder is public (installed, and compiled alone by a test), save those of the back ends' insides and
+# those that show a third-party library, which are for the folder's own sources.
+function(strandline_public_headers name)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.hpp)
+  list(FILTER headers EXCLUDE REGEX "/core/cpu/simd/|/cuda/(base|ops|plans|kernels|attempts)/")
+  set(public_headers "")
+  foreach(header IN LISTS headers)
+    file(STRINGS ${header} third_party REGEX "^#include <(htslib/|hdf5|H5|zlib|cuda)" LIMIT_COUNT 1)
+    if(NOT third_party)
+      list(APPEND public_headers ${header})
+    endif()
+  endforeach()
+  target_sources(strandline_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${public_headers})
+  set_target_properties(strandline_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 endfunction()
 
 # strandline_test(ops_tests LIBRARIES strandline::core SOURCES a.cpp b.cpp): a GoogleTest program whose cases CTest knows by name.

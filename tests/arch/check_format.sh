@@ -11,8 +11,12 @@ case $("${program:-false}" --version 2>/dev/null || true) in
 esac
 mapfile -t files < <(find core cuda io pipelines apps tests -type f \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) \
   -not -path 'tests/arch/fixture/*' | LC_ALL=C sort)
-"$program" --dry-run --Werror "${files[@]}" || {
-  echo "to mend: $program -i <files>" >&2
+unformatted=()
+for file in "${files[@]}"; do
+  "$program" --dry-run --Werror "$file" 2>/dev/null || unformatted+=("$file")
+done
+if [ ${#unformatted[@]} -gt 0 ]; then
+  echo "not formatted; to mend: $program -i ${unformatted[*]}"
   exit 1
-}
+fi
 echo "${#files[@]} files are formatted"
