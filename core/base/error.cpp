@@ -6,7 +6,9 @@ namespace strandline {
 namespace {
 
 std::string describe(const FileLocation& location, const std::string& problem, const std::string& cure) {
-  std::string text = to_string(location) + ": " + problem;
+  std::string text = to_string(location);
+  if (!text.empty()) text += ": ";
+  text += problem;
   if (!cure.empty()) text += ". " + cure;
   return text;
 }

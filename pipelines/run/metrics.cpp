@@ -7,6 +7,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
+#include "core/model/classifier.hpp"
 #include "pipelines/run/random_order.hpp"
 
 namespace strandline {
@@ -301,12 +302,10 @@ void bootstrap(const ScoreTable& table, const BootstrapOptions& options, Evaluat
 void append_softmax(std::span<const float> logits, Predictions& predictions) {
   const auto classes = static_cast<std::size_t>(predictions.classes);
   if (classes == 0 || logits.size() % classes != 0) throw ContractError("append_softmax: logits are not whole rows");
-  for (std::size_t row = 0; row < logits.size(); row += classes) {
-    const auto values = logits.subspan(row, classes);
-    const double largest = *std::ranges::max_element(values);
-    double sum = 0;
-    for (const float value : values) sum += std::exp(value - largest);
-    for (const float value : values) predictions.probabilities.push_back(std::exp(value - largest) / sum);
+  std::vector<double> row(classes);
+  for (std::size_t begin = 0; begin < logits.size(); begin += classes) {
+    class_probabilities(logits.subspan(begin, classes), row);
+    predictions.probabilities.insert(predictions.probabilities.end(), row.begin(), row.end());
   }
 }
 

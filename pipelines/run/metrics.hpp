@@ -19,7 +19,7 @@ struct Predictions {
   std::int64_t examples() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
-/// Turns N * C logits into probabilities (softmax in double) and appends them.
+/// Turns rows of C logits into probabilities and appends them.
 void append_softmax(std::span<const float> logits, Predictions& predictions);
 
 /// The predicted class is the first of the most probable ones. "One against the rest" scores are macro averages over
