@@ -25,6 +25,7 @@ std::string to_string(const FileLocation& location) {
   if (!location.record.empty()) append("record '" + location.record + "'");
   if (location.line >= 0) append("line " + std::to_string(location.line));
   if (location.byte_offset >= 0) append("byte " + std::to_string(location.byte_offset));
+  if (!location.column.empty()) append("column '" + location.column + "'");
   return text;
 }
 

@@ -25,9 +25,10 @@ struct FileLocation {
   std::string record{};             ///< name or number of the record
   std::int64_t line = -1;           ///< 1-based
   std::int64_t byte_offset = -1;    ///< 0-based, in the uncompressed text unless the problem says otherwise
+  std::string column{};             ///< name of the column of a table
 };
 
-/// "file: record 'x', line 3, byte 17"
+/// "file: record 'x', line 3, byte 17, column 'label'"
 std::string to_string(const FileLocation& location);
 
 /// A file or a record is not what it should be. Message: place, problem, cure.

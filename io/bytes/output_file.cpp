@@ -70,6 +70,20 @@ void OutputFile::write(const void* data, std::size_t size_bytes) {
   if (buffered_.size() >= kBufferBytes) flush();
 }
 
+void OutputFile::overwrite(std::int64_t offset, const void* data, std::size_t size_bytes) {
+  if (path_ == "-") throw IoError("standard output", "write again at an earlier place", ESPIPE);
+  flush();
+  const auto* bytes = static_cast<const char*>(data);
+  while (size_bytes > 0) {
+    const ssize_t written = ::pwrite(descriptor_, bytes, size_bytes, offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw IoError(path_, "write", errno);
+    bytes += written;
+    offset += written;
+    size_bytes -= static_cast<std::size_t>(written);
+  }
+}
+
 void OutputFile::flush() {
   std::size_t done = 0;
   while (done < buffered_.size()) {
@@ -88,7 +102,8 @@ void OutputFile::commit() {
   const int descriptor = descriptor_;
   descriptor_ = -1;
   if (::close(descriptor) != 0) throw IoError(path_, "close", errno);
-  if (::rename(temporary_path_.c_str(), path_.c_str()) != 0) throw IoError(path_, "rename a temporary file to it", errno);
+  if (::rename(temporary_path_.c_str(), path_.c_str()) != 0)
+    throw IoError(path_, "rename a temporary file to it", errno);
   committed_ = true;
   sync_directory(path_);
 }
