@@ -54,16 +54,28 @@ class Classifier {
   Weights& gradients();
   void zero_gradients() { gradients().zero(); }
 
-  /// The head on one pooled vector given on the host: logits of C floats. Streaming ends with this.
-  void head(std::span<const float> pooled, std::span<float> logits);
+  /// The head on one pooled vector of D values, as if it came from this encoder. ClassifierStream ends with this.
+  void head(std::span<const double> pooled, std::span<float> logits);
 
  private:
   struct Pooled;
+  struct HeadTensors {
+    ConstView pooled_sd;
+    View logits_sc;  // becomes its own gradient
+    View dpooled_sd;
+  };
+  struct PoolGradients {
+    ConstView dpooled_sd;
+    View dhidden_td;
+  };
 
-  void check_batch(const PackedBatch& batch) const;
-  Pooled pool(const PackedBatch& batch, View hidden_td);
-  void pool_backward(const PackedBatch& batch, const Pooled& pooled, ConstView dpooled_sd);
-  void head(ConstView pooled_sd, View logits_sc);
+  void run(const PackedBatch& batch, std::span<float> logits, std::span<float> pooled);
+  Pooled pool(const PackedBatch& batch, ConstView hidden_td);
+  void pool_backward(const PackedBatch& batch, ConstView hidden_td, const Pooled& pooled,
+                     const PoolGradients& gradient);
+  void apply_head(ConstView pooled_sd, View logits_sc);
+  TrainStepResult loss_and_head_backward(std::span<const std::int32_t> labels, const TrainStepArgs& args,
+                                         const HeadTensors& tensors);
 
   ClassifierConfig config_;
   Weights weights_;

@@ -31,7 +31,7 @@ class ClassifierStream {
 
   Classifier& classifier_;
   EncoderStream stream_;
-  std::vector<float> rows_;    // hidden states on the host
+  std::vector<double> rows_;   // hidden states on the host
   std::vector<double> value_;  // running sum, maximum or last row, one per channel
   std::int64_t tokens_ = 0;
 };

@@ -7,7 +7,7 @@
 
 #include "core/backend.hpp"
 #include "core/model/config.hpp"
-#include "core/model/mamba2_block.hpp"
+#include "core/model/mamba2_mixer.hpp"
 #include "core/model/packed_batch.hpp"
 #include "core/model/segments.hpp"
 #include "core/model/weights.hpp"
@@ -42,7 +42,8 @@ class EncoderTape {
 };
 
 /// Letters: T tokens in the pack, D model width. hidden is in the back end's accumulation type, in its memory.
-/// Uses `weights` by reference; one thread at a time. Tensors in between come from workspace().
+/// Sees the numbers of `weights` as they are at each call; one thread at a time. Tensors in between come from
+/// workspace().
 class Encoder {
  public:
   /// `weights` must hold the layout of `config` (a classifier's layout does) and outlive the encoder.
@@ -68,22 +69,31 @@ class Encoder {
   const EncoderOptions& options() const { return options_; }
   Backend& backend() const { return backend_; }
   Workspace& workspace() { return workspace_; }
-  const Weights& weights() const { return weights_; }
-  const BlockWeights& block(std::int64_t layer) const { return blocks_[static_cast<std::size_t>(layer)]; }
+
+  /// The causal layers over the next piece of one sequence, with the carried state of every layer. residual_td is
+  /// overwritten with the hidden states. For EncoderStream.
+  struct Piece {
+    std::span<const std::int32_t> ids;
+    std::span<const MixerState> state_in;  ///< one per layer; absent views at a sequence's start
+    std::span<const MixerState> state_out;
+  };
+  void forward_piece(const Piece& piece, View hidden_td);
 
  private:
-  View upload_ids(const PackedBatch& batch);
-  void embed(const PackedBatch& batch, View residual_td);
-  SegmentPlan plan(const PackedBatch& batch) const;
-  void layer_forward(std::int64_t layer, const SegmentPlan& plan, View residual_td);
-  BlockContext context();
+  BlockContext context() { return {config_, backend_, workspace_}; }
+  View take_ids(std::span<const std::int32_t> ids);
+  void embed(std::span<const std::int32_t> ids, View residual_td);
+  void layer_forward_with_dropout(std::int64_t layer, const SegmentPlan& plan, const EncoderTape& tape);
+  void final_norm(ConstView residual_td, View hidden_td);
+  void check_hidden(const PackedBatch& batch, ConstView hidden_td, const char* name) const;
 
   EncoderConfig config_;
   EncoderOptions options_;
   Backend& backend_;
-  const Weights& weights_;
   Workspace workspace_;
   std::vector<BlockWeights> blocks_;
+  View embedding_vd_;
+  View norm_f_d_;
 };
 
 }  // namespace strandline

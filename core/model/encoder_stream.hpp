@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/model/encoder.hpp"
+#include "core/tensor/buffer.hpp"
 
 namespace strandline {
 
@@ -28,21 +29,20 @@ class EncoderStream {
   std::int64_t finish();
 
  private:
-  struct LayerState {
-    Buffer conv[2];
-    Buffer ssm[2];
-  };
-
-  void run_piece();
-  void reset();
+  void run_pending();
 
   Encoder& encoder_;
   Sink sink_;
   std::int64_t piece_tokens_;
   std::vector<std::int32_t> pending_;
-  std::vector<LayerState> states_;  // two of each: one is read while the other is written
-  int current_ = 0;
   std::int64_t first_token_ = 0;  // of pending_
+  Buffer hidden_;
+  // Two states per layer: one is read while the other is written.
+  Buffer conv_states_;
+  Buffer ssm_states_;
+  std::vector<MixerState> states_[2];
+  std::vector<MixerState> no_states_;  // absent views: the start of a sequence
+  int written_ = 0;                    // which of states_ the next piece writes
 };
 
 }  // namespace strandline

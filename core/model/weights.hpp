@@ -49,6 +49,7 @@ class WeightLayout {
 
  private:
   void add_encoder(const EncoderConfig& config);
+  void add_mixer(const EncoderConfig& config, const std::string& prefix, bool with_projections);
   void add(std::string name, const Shape& shape);
   void place();
 
@@ -79,6 +80,7 @@ class Weights {
 
  private:
   WeightLayout layout_;
+  Memory* memory_ = nullptr;
   Buffer flat_;
 };
 

@@ -42,7 +42,14 @@ class AdamwOptimizer {
   Weights& second_moment() { return second_moment_; }
 
  private:
-  void update(const OptimizerStepArgs& args, double grad_scale);
+  /// A range of the flat weights that is treated alike.
+  struct Group {
+    std::int64_t begin;
+    std::int64_t end;
+    double weight_decay;
+    double grad_scale;
+  };
+  void update(const OptimizerStepArgs& args, const Group& group);
 
   AdamwOptions options_;
   Backend& backend_;

@@ -1,0 +1,33 @@
+// One block over a whole pack, segment by segment, carrying state where a sequence goes through in pieces.
+#pragma once
+
+#include "core/model/mamba2_block.hpp"
+#include "core/model/segments.hpp"
+#include "core/model/weights.hpp"
+#include "core/tensor/view.hpp"
+
+namespace strandline {
+
+/// output += mixers(rms_norm(input)), both (T, D) dense in the accumulation type. output may be input itself: then a
+/// sequence that goes through in pieces in two directions is copied first, because both read the layer's input.
+struct LayerForwardArgs {
+  const SegmentPlan& plan;
+  ConstView input_td;
+  View output_td;
+};
+
+/// dinput and the weights' gradients are added to. dinput must not overlap doutput.
+/// A sequence in pieces costs one more forward of convolution and scan, for the states at its cuts.
+struct LayerBackwardArgs {
+  const SegmentPlan& plan;
+  ConstView input_td;
+  ConstView doutput_td;
+  View dinput_td;
+};
+
+/// The bits of a token's output depend on its sequence alone, not on the plan.
+void layer_forward(const BlockContext& context, const BlockWeights& weights, const LayerForwardArgs& args);
+void layer_backward(const BlockContext& context, const BlockWeights& weights, const LayerBackwardArgs& args,
+                    const BlockWeights& gradients);
+
+}  // namespace strandline

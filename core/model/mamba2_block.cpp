@@ -1,0 +1,121 @@
+#include "core/model/mamba2_block.hpp"
+
+#include "core/backend.hpp"
+
+namespace strandline {
+namespace {
+
+void normalise(const BlockContext& context, const BlockWeights& weights, ConstView residual_td, View normed_td) {
+  ops::rms_norm(context.backend,
+                {.x_td = residual_td, .weight_d = weights.norm_d, .eps = context.config.norm_eps, .y_td = normed_td});
+}
+
+void project(const BlockContext& context, const MixerWeights& weights, ConstView normed_td, View projected_tr) {
+  ops::linear(
+      context.backend,
+      {.x_ti = normed_td, .weight_oi = weights.in_proj_rd, .bias_o = weights.in_proj_bias_r, .y_to = projected_tr});
+}
+
+// The channels of the residual stream that a direction writes: all, or its half.
+template <class AnyView>
+AnyView channels_of(const EncoderConfig& config, const AnyView& residual_td, int direction) {
+  const std::int64_t rows = config.out_proj_rows();
+  const std::int64_t begin = rows == config.d_model ? 0 : direction * rows;
+  return residual_td.slice(1, begin, begin + rows);
+}
+
+MixerForwardArgs mixer_args(const BlockForwardArgs& args, ConstView projected_tr, int direction) {
+  return {.projected_tr = projected_tr,
+          .seq_begin = args.seq_begin,
+          .reverse = direction == 1,
+          .state_in = args.state_in,
+          .state_out = args.state_out};
+}
+
+bool projects_once(const EncoderConfig& config, DirectionRange directions) {
+  return config.tied_projections && directions.end - directions.begin > 1;
+}
+
+// From the gradient of one projected tensor to those of in_proj, the norm and the residual stream.
+class ProjectionBackward {
+ public:
+  ProjectionBackward(const BlockContext& context, const BlockWeights& weights, const BlockBackwardArgs& args,
+                     View normed_td)
+      : context_(context), weights_(weights), args_(args), normed_td_(normed_td) {}
+
+  void run(int direction, ConstView dprojected_tr, const BlockWeights& gradients) const {
+    const Workspace::Scope scope(context_.workspace);
+    const View dnormed_td = context_.workspace.take(normed_td_.dtype(), normed_td_.shape());
+    ops::linear_backward(context_.backend, {.x_ti = normed_td_,
+                                            .weight_oi = weights_.direction[direction].in_proj_rd,
+                                            .dy_to = dprojected_tr,
+                                            .dx_ti = dnormed_td,
+                                            .dweight_oi = gradients.direction[direction].in_proj_rd,
+                                            .dbias_o = gradients.direction[direction].in_proj_bias_r});
+    ops::rms_norm_backward(context_.backend, {.x_td = args_.forward.residual_td,
+                                              .weight_d = weights_.norm_d,
+                                              .eps = context_.config.norm_eps,
+                                              .dy_td = dnormed_td,
+                                              .dx_td = args_.dresidual_td,
+                                              .accumulate_dx = true,
+                                              .dweight_d = gradients.norm_d});
+  }
+
+ private:
+  const BlockContext& context_;
+  const BlockWeights& weights_;
+  const BlockBackwardArgs& args_;
+  View normed_td_;
+};
+
+}  // namespace
+
+void block_forward(const BlockContext& context, const BlockWeights& weights, const BlockForwardArgs& args) {
+  const EncoderConfig& config = context.config;
+  const std::int64_t tokens = args.residual_td.size(0);
+  const Workspace::Scope scope(context.workspace);
+  const View normed_td = context.workspace.take(context.backend.dtype(), {tokens, config.d_model});
+  const View projected_tr = context.workspace.take(context.backend.dtype(), {tokens, config.in_proj_rows()});
+  normalise(context, weights, args.residual_td, normed_td);
+  for (int direction = args.directions.begin; direction < args.directions.end; ++direction) {
+    const MixerWeights& own = weights.direction[direction];
+    if (direction == args.directions.begin || !config.tied_projections) project(context, own, normed_td, projected_tr);
+    MixerForwardArgs mixer = mixer_args(args, projected_tr, direction);
+    if (args.out_td) mixer.out_to = channels_of(config, args.out_td, direction);
+    mixer_forward(context, own, mixer);
+  }
+}
+
+void block_backward(const BlockContext& context, const BlockWeights& weights, const BlockBackwardArgs& args,
+                    const BlockWeights& gradients) {
+  const EncoderConfig& config = context.config;
+  const DType dtype = context.backend.dtype();
+  const DirectionRange directions = args.forward.directions;
+  const bool once = projects_once(config, directions);
+  const std::int64_t tokens = args.forward.residual_td.size(0);
+  const Workspace::Scope scope(context.workspace);
+  const View normed_td = context.workspace.take(dtype, {tokens, config.d_model});
+  const View projected_tr = context.workspace.take(dtype, {tokens, config.in_proj_rows()});
+  const View dprojected_tr = context.workspace.take(dtype, {tokens, config.in_proj_rows()});
+  const View dshared_tr = once ? context.workspace.take(dtype, {tokens, config.in_proj_rows()}) : View{};
+  const ProjectionBackward projection(context, weights, args, normed_td);
+
+  normalise(context, weights, args.forward.residual_td, normed_td);
+  for (int direction = directions.begin; direction < directions.end; ++direction) {
+    const MixerWeights& own = weights.direction[direction];
+    const bool first = direction == directions.begin;
+    if (first || !once) project(context, own, normed_td, projected_tr);
+    mixer_backward(context, own,
+                   {.forward = mixer_args(args.forward, projected_tr, direction),
+                    .dout_to = channels_of(config, args.dout_td, direction),
+                    .dstate_out = args.dstate_out,
+                    .dstate_in = args.dstate_in,
+                    .dprojected_tr = once && first ? dshared_tr : dprojected_tr},
+                   gradients.direction[direction]);
+    if (!once) projection.run(direction, dprojected_tr, gradients);
+    if (once && !first) ops::add(context.backend, dprojected_tr, dshared_tr);
+  }
+  if (once) projection.run(directions.begin, dshared_tr, gradients);
+}
+
+}  // namespace strandline
