@@ -18,6 +18,7 @@ class Memory {
   virtual void upload(void* to, const void* from_host, std::size_t size_bytes) = 0;
   /// Device to host, complete on return.
   virtual void download(void* to_host, const void* from, std::size_t size_bytes) = 0;
+  /// copy and zero take place in order with the work that the back end of this memory has enqueued.
   virtual void copy(void* to, const void* from, std::size_t size_bytes) = 0;
   virtual void zero(void* to, std::size_t size_bytes) = 0;
 };
