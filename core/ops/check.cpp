@@ -121,7 +121,8 @@ void Check::tensor(const NamedView& tensor, const Shape& shape, DType dtype) con
 }
 
 void Check::activation(const NamedView& tensor, const Shape& shape) const {
-  this->tensor(tensor, shape, backend_.dtype());
+  const bool accumulates = tensor.view && tensor.view.dtype() == backend_.accumulate_dtype();
+  this->tensor(tensor, shape, accumulates ? backend_.accumulate_dtype() : backend_.dtype());
 }
 
 void Check::weight(const NamedView& tensor, const Shape& shape) const {

@@ -28,8 +28,9 @@ class Check {
   /// If present: of this shape, element type, on the back end's device, last axis dense, rows not overlapping each
   /// other.
   void tensor(const NamedView& tensor, const Shape& shape, DType dtype) const;
-  /// The same with the back end's type of activations, and of weights, gradients and states.
+  /// The same with the back end's type of activations, or its accumulation type (the residual stream is in that).
   void activation(const NamedView& tensor, const Shape& shape) const;
+  /// The same with the back end's accumulation type: weights, gradients and states.
   void weight(const NamedView& tensor, const Shape& shape) const;
   /// If both are present: not one byte in common. Judged by the span from first to last element, except that views of
   /// interleaved columns of one row-strided tensor are told apart.
