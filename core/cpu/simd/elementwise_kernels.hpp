@@ -22,16 +22,9 @@ struct Elementwise {
     map<W>(
         n, y, [](V v) { return v * cpu::sigmoid<W>(v); }, x);
   }
-  // silu'(x) = s + x s (1 - s) with s = sigmoid(x); 1 - s is taken as sigmoid(-x) is not needed: s is far from 1 only
-  // where the difference is exact enough, and elsewhere the term is small beside s.
   static void silu_backward(std::int64_t n, const float* x, const float* dy, float* dx) {
     map<W>(
-        n, dx,
-        [](V v, V g) {
-          const V s = cpu::sigmoid<W>(v);
-          return g * (s + v * s * (1.0F - s));
-        },
-        x, dy);
+        n, dx, [](V v, V g) { return g * cpu::silu_slope<W>(v); }, x, dy);
   }
   static void softplus(std::int64_t n, const float* x, float* y) {
     map<W>(

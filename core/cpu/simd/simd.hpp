@@ -16,6 +16,20 @@
 
 namespace strandline::cpu {
 
+/// The factors of one AdamW step, rounded from double once. Corrections are reciprocals.
+struct AdamwFactors {
+  float beta1;
+  float one_minus_beta1;
+  float beta2;
+  float one_minus_beta2;
+  float m_correction;
+  float v_correction;
+  float learning_rate;
+  float eps;
+  float weight_decay;
+  float grad_scale;
+};
+
 /// Unless said otherwise: n elements, dense, out may be an input, n = 0 does nothing, no alignment asked for.
 struct SimdTable {
   CpuIsa isa;
@@ -51,6 +65,19 @@ struct SimdTable {
   float (*dot)(std::int64_t n, const float* a, const float* b);
   float (*sum)(std::int64_t n, const float* x);
   double (*sum_of_squares)(std::int64_t n, const float* x);  ///< in double
+
+  // Rows of the norms.
+  float (*dot3)(std::int64_t n, const float* a, const float* b, const float* c);
+  void (*scaled_product)(std::int64_t n, float r, const float* a, const float* b, float* y);      ///< y = r * a * b
+  void (*add_scaled_product)(std::int64_t n, float r, const float* a, const float* b, float* y);  ///< y += r * a * b
+  /// dx (+)= r * g * weight - q * v
+  void (*rms_dx)(std::int64_t n, float r, float q, const float* v, const float* g, const float* weight, float* dx,
+                 bool accumulate);
+  void (*gate)(std::int64_t n, const float* x, const float* z, float* y);  ///< y = x * silu(z)
+  void (*gate_slope)(std::int64_t n, const float* dy, const float* x, const float* z,
+                     float* dz);  ///< dy * x * silu'(z)
+
+  void (*adamw)(std::int64_t n, const AdamwFactors& factors, const float* grad, float* param, float* m, float* v);
 };
 
 /// @throws UnavailableError when this processor or this build lacks it.

@@ -3,6 +3,7 @@
 
 #include "core/cpu/simd/elementwise_kernels.hpp"
 #include "core/cpu/simd/gemm_kernels.hpp"
+#include "core/cpu/simd/norm_kernels.hpp"
 #include "core/cpu/simd/simd.hpp"
 
 namespace strandline::cpu {
@@ -12,6 +13,7 @@ namespace {
 template <int W, int MR, int NV>
 constexpr SimdTable table_of(CpuIsa isa) {
   using E = Elementwise<W>;
+  using N = Norm<W>;
   using G = Gemm<W, MR, NV>;
   return {.isa = isa,
           .width = W,
@@ -33,7 +35,14 @@ constexpr SimdTable table_of(CpuIsa isa) {
           .multiply_add = E::multiply_add,
           .dot = E::dot,
           .sum = E::sum,
-          .sum_of_squares = E::sum_of_squares};
+          .sum_of_squares = E::sum_of_squares,
+          .dot3 = N::dot3,
+          .scaled_product = N::scaled_product,
+          .add_scaled_product = N::add_scaled_product,
+          .rms_dx = N::rms_dx,
+          .gate = N::gate,
+          .gate_slope = N::gate_slope,
+          .adamw = Optimiser<W>::adamw};
 }
 
 }  // namespace

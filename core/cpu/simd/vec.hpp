@@ -119,6 +119,19 @@ template <int W>
   return (x < 0.0F ? small : splat<W>(1.0F)) / (1.0F + small);
 }
 
+/// Derivative of x * sigmoid(x): s + x s (1 - s).
+template <int W>
+[[gnu::always_inline]] inline Vec<W> silu_slope(Vec<W> x) {
+  const Vec<W> s = sigmoid<W>(x);
+  return s + x * s * (1.0F - s);
+}
+
+template <int W>
+[[gnu::always_inline]] inline Vec<W> sqrt(Vec<W> x) {
+  for (int lane = 0; lane < W; ++lane) x[lane] = __builtin_sqrtf(x[lane]);
+  return x;
+}
+
 /// max(x, 0) + log(1 + exp(-|x|)): neither overflows nor loses the small end.
 template <int W>
 [[gnu::always_inline]] inline Vec<W> softplus(Vec<W> x) {

@@ -1,0 +1,87 @@
+#include "core/cpu/cpu_backend.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/cpu/adamw_cpu.hpp"
+#include "core/cpu/cpu_context.hpp"
+#include "core/cpu/cross_entropy_cpu.hpp"
+#include "core/cpu/elementwise_cpu.hpp"
+#include "core/cpu/embedding_cpu.hpp"
+#include "core/cpu/linear_cpu.hpp"
+#include "core/cpu/norm_cpu.hpp"
+#include "core/cpu/pool_cpu.hpp"
+#include "core/ref/conv1d_ref.hpp"
+#include "core/ref/ssd_scan_ref.hpp"
+
+namespace strandline {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(const CpuOptions& options)
+      : team_(options.threads == 0 ? available_threads() : options.threads),
+        scratch_(scratch_for(memory_, team_.threads())),
+        context_{.isa = options.isa, .simd = cpu::simd_table(options.isa), .team = team_, .scratch = scratch_} {}
+
+  std::string name() const override { return "cpu"; }
+  DType dtype() const override { return DType::f32; }
+  DType accumulate_dtype() const override { return DType::f32; }
+  Memory& memory() override { return memory_; }
+  void synchronize() override {}
+
+  void do_linear(const ops::LinearArgs& args) override { cpu::linear(context_, args); }
+  void do_linear_backward(const ops::LinearBackwardArgs& args) override { cpu::linear_backward(context_, args); }
+  void do_conv1d(const ops::Conv1dArgs& args) override { ref::conv1d<float>(args); }
+  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { ref::conv1d_backward<float>(args); }
+  void do_ssd_scan(const ops::SsdScanArgs& args) override { ref::ssd_scan<float>(args); }
+  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { ref::ssd_scan_backward<float>(args); }
+  void do_rms_norm(const ops::RmsNormArgs& args) override { cpu::rms_norm(context_, args); }
+  void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cpu::rms_norm_backward(context_, args); }
+  void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) override { cpu::gated_rms_norm(context_, args); }
+  void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) override {
+    cpu::gated_rms_norm_backward(context_, args);
+  }
+  void do_embedding(const ops::EmbeddingArgs& args) override { cpu::embedding(context_, args); }
+  void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) override {
+    cpu::embedding_backward(context_, args);
+  }
+  void do_pool(const ops::PoolArgs& args) override { cpu::pool(context_, args); }
+  void do_pool_backward(const ops::PoolBackwardArgs& args) override { cpu::pool_backward(context_, args); }
+  void do_attention_pool(const ops::AttentionPoolArgs& args) override { cpu::attention_pool(context_, args); }
+  void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {
+    cpu::attention_pool_backward(context_, args);
+  }
+  void do_cross_entropy(const ops::CrossEntropyArgs& args) override { cpu::cross_entropy(context_, args); }
+  void do_add(ConstView x, View y) override { cpu::add(context_, x, y); }
+  void do_dropout(const ops::DropoutArgs& args) override { cpu::dropout(context_, args); }
+  void do_adamw(const ops::AdamwArgs& args) override { cpu::adamw(context_, args); }
+  double do_sum_of_squares(ConstView x) override { return cpu::sum_of_squares(context_, x); }
+
+ private:
+  static std::vector<Workspace> scratch_for(Memory& memory, int threads) {
+    std::vector<Workspace> scratch;
+    for (int worker = 0; worker < threads; ++worker) scratch.emplace_back(memory);
+    return scratch;
+  }
+
+  HostMemory memory_;
+  ThreadTeam team_;
+  std::vector<Workspace> scratch_;
+  cpu::CpuContext context_;
+};
+
+}  // namespace
+
+int available_threads() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
+  return std::max(1, CPU_COUNT(&allowed));
+}
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) { return std::make_unique<CpuBackend>(options); }
+
+}  // namespace strandline
