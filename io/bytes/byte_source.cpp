@@ -1,179 +1,169 @@
 #include "io/bytes/byte_source.hpp"
 
 #include <fcntl.h>
+#include <htslib/bgzf.h>
+#include <htslib/hfile.h>
+#include <htslib/hts_log.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
-#include <limits>
-#include <utility>
-#include <vector>
 
 #include "core/base/error.hpp"
+#include "io/bytes/hts_input.hpp"
+#include "io/bytes/local_path.hpp"
 
 namespace strandline {
 namespace {
 
-constexpr std::size_t kBufferBytes = 1 << 16;
+// Enough for any header line that tells the formats apart, and within the buffer of every hFILE.
+constexpr std::size_t kPeekBytes = 8192;
+constexpr int kBlocksPerThread = 64;  // what bgzf_mt suggests for its queue
 
-class DescriptorSource final : public ByteSource {
+int open_descriptor(const std::string& path, const std::string& name) {
+  if (path != "-") require_local_path(path);
+  const int descriptor = path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw IoError(name, "open", errno);
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
+    const int error = S_ISDIR(status.st_mode) ? EISDIR : errno;
+    ::close(descriptor);
+    throw IoError(name, "read", error);
+  }
+  return descriptor;
+}
+
+bool looks_gzipped(const std::string& head) {
+  return head.size() >= 2 && head[0] == '\x1f' && head[1] == '\x8b';
+}
+
+// Inflates as much of the first gzip members as lies in `head`. Damage is not reported here: the reader proper meets it again.
+std::string inflate_prefix(std::string& head) {
+  std::string text(4 * kPeekBytes, '\0');
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) throw MemoryError("zlib could not start for want of memory");
+  stream.next_in = reinterpret_cast<Bytef*>(head.data());
+  stream.avail_in = static_cast<uInt>(head.size());
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = static_cast<uInt>(text.size());
+  int status = Z_OK;
+  while (status == Z_OK && stream.avail_in > 0 && stream.avail_out > 0) {
+    status = inflate(&stream, Z_SYNC_FLUSH);
+    if (status == Z_STREAM_END) status = inflateReset(&stream);
+  }
+  text.resize(text.size() - stream.avail_out);
+  inflateEnd(&stream);
+  return text;
+}
+
+struct BgzfCloser {
+  void operator()(BGZF* file) const { bgzf_close(file); }
+};
+
+class BgzfSource final : public ByteSource {
  public:
-  explicit DescriptorSource(std::string path) : path_(std::move(path)) {
-    if (path_ == "-") {
-      path_ = "standard input";
-      descriptor_ = STDIN_FILENO;
-      return;
+  BgzfSource(HtsInput input, const ByteSourceOptions& options) : name_(std::move(input.name)) {
+    file_.reset(bgzf_hopen(input.file.get(), "r"));
+    if (!file_) throw DataError({name_}, "the compressed data cannot be read", "Check it with gzip -t, or fetch it again");
+    static_cast<void>(input.file.release());  // bgzf_close closes it now
+    const int compression = bgzf_compression(file_.get());
+    if (input.compressed && compression == 0) {
+      throw DataError({name_}, "the gzip header is cut short: the file is truncated", "Fetch or write it again");
     }
-    descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor_ < 0) throw IoError(path_, "open", errno);
-    owned_ = true;
-  }
-  ~DescriptorSource() override {
-    if (owned_) ::close(descriptor_);
-  }
-  DescriptorSource(const DescriptorSource&) = delete;
-  DescriptorSource& operator=(const DescriptorSource&) = delete;
-
-  std::size_t read(char* out, std::size_t room) override {
-    for (;;) {
-      const ssize_t got = ::read(descriptor_, out, room);
-      if (got >= 0) return static_cast<std::size_t>(got);
-      if (errno != EINTR) throw IoError(path_, "read", errno);
-    }
+    if (compression != 2) return;  // no BGZF
+    check_end_marker(options.allow_truncated);
+    if (options.decode_threads > 1) bgzf_mt(file_.get(), options.decode_threads, kBlocksPerThread);
   }
 
-  const std::string& name() const { return path_; }
+  std::size_t read(char* destination, std::size_t size) override {
+    const ssize_t count = bgzf_read(file_.get(), destination, size);
+    if (count >= 0) {
+      offset_ += count;
+      return static_cast<std::size_t>(count);
+    }
+    if (const int error = herrno(file_->fp); error != 0) throw IoError(name_, "read", error);
+    throw DataError({.file = name_, .byte_offset = offset_},
+                    "the compressed data is truncated or corrupt within " + std::to_string(size) +
+                        " bytes (uncompressed) of here",
+                    "Check it with gzip -t, or fetch it again");
+  }
+
+  const std::string& name() const override { return name_; }
+  bool end_marker_checked() const override { return end_marker_checked_; }
 
  private:
-  std::string path_;
-  int descriptor_ = -1;
-  bool owned_ = false;
+  void check_end_marker(bool allow_truncated) {
+    const int found = bgzf_check_EOF(file_.get());
+    if (found < 0) throw IoError(name_, "look for the end marker", errno);
+    if (found == 0 && !allow_truncated) throw_missing_end_marker(name_);
+    end_marker_checked_ = found != 2;  // 2: not seekable
+  }
+
+  std::string name_;
+  std::unique_ptr<BGZF, BgzfCloser> file_;
+  std::int64_t offset_ = 0;
+  bool end_marker_checked_ = true;
 };
 
 class MemorySource final : public ByteSource {
  public:
-  explicit MemorySource(std::string_view bytes) : bytes_(bytes) {}
-  std::size_t read(char* out, std::size_t room) override {
-    const std::size_t take = std::min(room, bytes_.size());
-    if (take > 0) std::memcpy(out, bytes_.data(), take);
-    bytes_.remove_prefix(take);
-    return take;
+  MemorySource(std::string name, std::string_view bytes) : name_(std::move(name)), bytes_(bytes) {}
+
+  std::size_t read(char* destination, std::size_t size) override {
+    const std::size_t count = bytes_.copy(destination, size);
+    bytes_.remove_prefix(count);
+    return count;
   }
+  const std::string& name() const override { return name_; }
 
  private:
-  std::string_view bytes_;
-};
-
-// Passes plain bytes on; inflates gzip member by member. zlib checks each member's length and CRC-32.
-class InflatingSource final : public ByteSource {
- public:
-  InflatingSource(std::unique_ptr<ByteSource> source, std::string name)
-      : source_(std::move(source)), name_(std::move(name)), buffer_(kBufferBytes) {
-    // Enough to see a BGZF header, whose extra field names itself "BC" at byte 12.
-    while (size_ < 16 && fill()) {
-    }
-    compressed_ = size_ >= 2 && byte(0) == 0x1f && byte(1) == 0x8b;
-    is_bgzf_ = compressed_ && size_ >= 14 && (byte(3) & 4U) != 0 && byte(12) == 'B' && byte(13) == 'C';
-    // 16 + 15: gzip wrapping, largest window.
-    if (compressed_ && ::inflateInit2(&stream_, 16 + 15) != Z_OK) throw MemoryError(name_ + ": no memory for zlib");
-  }
-  ~InflatingSource() override {
-    if (compressed_) ::inflateEnd(&stream_);
-  }
-  InflatingSource(const InflatingSource&) = delete;
-  InflatingSource& operator=(const InflatingSource&) = delete;
-
-  std::size_t read(char* out, std::size_t room) override { return compressed_ ? inflate(out, room) : copy(out, room); }
-
- private:
-  unsigned byte(std::size_t i) const { return static_cast<unsigned char>(buffer_[begin_ + i]); }
-
-  // Appends to the buffer; false at the end of the file.
-  bool fill() {
-    if (begin_ == size_) begin_ = size_ = 0;
-    const std::size_t got = source_->read(buffer_.data() + size_, buffer_.size() - size_);
-    size_ += got;
-    offset_ += static_cast<std::int64_t>(got);
-    return got > 0;
-  }
-
-  std::size_t copy(char* out, std::size_t room) {
-    if (begin_ == size_ && !fill()) return 0;
-    const std::size_t take = std::min(room, size_ - begin_);
-    std::memcpy(out, buffer_.data() + begin_, take);
-    begin_ += take;
-    return take;
-  }
-
-  std::size_t inflate(char* out, std::size_t room) {
-    stream_.next_out = reinterpret_cast<Bytef*>(out);
-    const auto asked = static_cast<uInt>(std::min<std::size_t>(room, std::numeric_limits<uInt>::max()));
-    stream_.avail_out = asked;
-    while (stream_.avail_out == asked) {
-      if (begin_ == size_ && !fill()) {
-        if (in_member_) fail("the compressed data end in the middle");
-        if (is_bgzf_ && !last_member_empty_) fail("the BGZF end marker is missing");
-        return 0;
-      }
-      step();
-    }
-    member_bytes_ += asked - stream_.avail_out;
-    return asked - stream_.avail_out;
-  }
-
-  void step() {
-    stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data() + begin_);
-    stream_.avail_in = static_cast<uInt>(size_ - begin_);
-    if (!in_member_) {
-      in_member_ = true;
-      member_bytes_ = 0;
-    }
-    const uInt room = stream_.avail_out;
-    const int status = ::inflate(&stream_, Z_NO_FLUSH);
-    begin_ = size_ - stream_.avail_in;
-    if (status == Z_MEM_ERROR) throw MemoryError(name_ + ": no memory for zlib");
-    if (status == Z_STREAM_END) {
-      last_member_empty_ = member_bytes_ == 0 && stream_.avail_out == room;
-      in_member_ = false;
-      ::inflateReset(&stream_);
-    } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      fail("the compressed data are damaged");
-    }
-  }
-
-  [[noreturn]] void fail(const std::string& problem) const {
-    const auto offset = offset_ - static_cast<std::int64_t>(size_ - begin_);
-    throw DataError({.file = name_, .byte_offset = offset}, problem + " (byte of the compressed file)",
-                    "Copy or download the file again");
-  }
-
-  std::unique_ptr<ByteSource> source_;
   std::string name_;
-  std::vector<char> buffer_;
-  std::size_t begin_ = 0;
-  std::size_t size_ = 0;
-  std::int64_t offset_ = 0;  // of the end of the buffer in the file
-  z_stream stream_{};
-  std::uint64_t member_bytes_ = 0;  // given out by earlier calls
-  bool compressed_ = false;
-  bool is_bgzf_ = false;
-  bool in_member_ = false;
-  bool last_member_empty_ = false;
+  std::string_view bytes_;
 };
 
 }  // namespace
 
-std::unique_ptr<ByteSource> open_bytes(const std::string& path) {
-  auto source = std::make_unique<DescriptorSource>(path);
-  const std::string name = source->name();
-  return std::make_unique<InflatingSource>(std::move(source), name);
+void HfileCloser::operator()(hFILE* file) const { hclose_abruptly(file); }
+
+HtsInput open_hts_input(const std::string& path) {
+  hts_set_log_level(HTS_LOG_OFF);
+  HtsInput input;
+  input.name = path == "-" ? "standard input" : path;
+  const int descriptor = open_descriptor(path, input.name);
+  input.file.reset(hdopen(descriptor, "r"));
+  if (!input.file) {
+    const int error = errno;
+    ::close(descriptor);
+    throw IoError(input.name, "open", error);
+  }
+  input.head.resize(kPeekBytes);
+  const ssize_t count = hpeek(input.file.get(), input.head.data(), input.head.size());
+  if (count < 0) throw IoError(input.name, "read", errno);
+  input.head.resize(static_cast<std::size_t>(count));
+  if (input.head.empty()) throw DataError({input.name}, "the file is empty", "Check how it was made");
+  input.compressed = looks_gzipped(input.head);
+  input.head_text = input.compressed ? inflate_prefix(input.head) : input.head;
+  return input;
+}
+
+std::unique_ptr<ByteSource> make_byte_source(HtsInput input, const ByteSourceOptions& options) {
+  return std::make_unique<BgzfSource>(std::move(input), options);
+}
+
+std::unique_ptr<ByteSource> open_bytes(const std::string& path, const ByteSourceOptions& options) {
+  return make_byte_source(open_hts_input(path), options);
 }
 
 std::unique_ptr<ByteSource> bytes_in_memory(std::string_view bytes, const std::string& name) {
-  return std::make_unique<InflatingSource>(std::make_unique<MemorySource>(bytes), name);
+  return std::make_unique<MemorySource>(name, bytes);
+}
+
+void throw_missing_end_marker(const std::string& name) {
+  throw DataError({name}, "the end marker is missing: the file is probably truncated",
+                  "Fetch or write it again, or accept it as it is with --allow-truncated");
 }
 
 }  // namespace strandline

@@ -10,6 +10,8 @@ namespace strandline {
 
 /// One alignment record, kept so that it can be copied to an output BAM with tags added. Opaque outside io/dna.
 class AlignmentRecord;
+/// The header of an alignment file, for an AlignmentWriter. Opaque outside io/dna.
+class AlignmentHeader;
 
 /// A record, or a piece of a long one. Pieces of a record come in order, one after the other.
 struct SequencePiece {
@@ -47,10 +49,11 @@ struct ReadOptions {
 class SequenceStream {
  public:
   virtual ~SequenceStream() = default;
-  /// Fills `piece`, reusing its memory; false at the end. @throws DataError, IoError.
+  /// Fills `piece`, reusing its memory; false at the end. After an error the stream is dead. @throws DataError, IoError.
   virtual bool next(SequencePiece& piece) = 0;
   virtual std::string format() const = 0;  ///< "fasta", "fastq", "sam", "bam", "cram"
   virtual ReadCounts counts() const = 0;
+  virtual std::shared_ptr<const AlignmentHeader> alignment_header() const { return nullptr; }  ///< of SAM, BAM and CRAM
 };
 
 /// Looks at the content, not at the name. "-" is standard input. Never uses the network.
