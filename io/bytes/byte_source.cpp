@@ -21,11 +21,14 @@ namespace {
 
 // Enough for any header line that tells the formats apart, and within the buffer of every hFILE.
 constexpr std::size_t kPeekBytes = 8192;
-constexpr int kBlocksPerThread = 64;  // what bgzf_mt suggests for its queue
+constexpr int kBlocksPerThread = 64;  // of the queue of bgzf_mt
+constexpr int kBgzf = 2;              // bgzf_compression
+constexpr int kNotSeekable = 2;       // bgzf_check_EOF
 
 int open_descriptor(const std::string& path, const std::string& name) {
   if (path != "-") require_local_path(path);
-  const int descriptor = path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor =
+      path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) throw IoError(name, "open", errno);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
@@ -36,11 +39,10 @@ int open_descriptor(const std::string& path, const std::string& name) {
   return descriptor;
 }
 
-bool looks_gzipped(const std::string& head) {
-  return head.size() >= 2 && head[0] == '\x1f' && head[1] == '\x8b';
-}
+bool looks_gzipped(const std::string& head) { return head.size() >= 2 && head[0] == '\x1f' && head[1] == '\x8b'; }
 
-// Inflates as much of the first gzip members as lies in `head`. Damage is not reported here: the reader proper meets it again.
+// Inflates as much of the first gzip members as lies in `head`. Damage is not reported here: the reader proper meets it
+// again.
 std::string inflate_prefix(std::string& head) {
   std::string text(4 * kPeekBytes, '\0');
   z_stream stream{};
@@ -67,45 +69,54 @@ class BgzfSource final : public ByteSource {
  public:
   BgzfSource(HtsInput input, const ByteSourceOptions& options) : name_(std::move(input.name)) {
     file_.reset(bgzf_hopen(input.file.get(), "r"));
-    if (!file_) throw DataError({name_}, "the compressed data cannot be read", "Check it with gzip -t, or fetch it again");
+    if (!file_)
+      throw DataError({name_}, "the compressed data cannot be read", "Check it with gzip -t, or fetch it again");
     static_cast<void>(input.file.release());  // bgzf_close closes it now
     const int compression = bgzf_compression(file_.get());
     if (input.compressed && compression == 0) {
       throw DataError({name_}, "the gzip header is cut short: the file is truncated", "Fetch or write it again");
     }
-    if (compression != 2) return;  // no BGZF
-    check_end_marker(options.allow_truncated);
+    allow_truncated_ = options.allow_truncated;
+    if (compression != kBgzf) return;
+    check_end_marker();
     if (options.decode_threads > 1) bgzf_mt(file_.get(), options.decode_threads, kBlocksPerThread);
   }
 
   std::size_t read(char* destination, std::size_t size) override {
     const ssize_t count = bgzf_read(file_.get(), destination, size);
-    if (count >= 0) {
+    if (count > 0) {
       offset_ += count;
       return static_cast<std::size_t>(count);
     }
+    if (count == 0) {
+      end_marker_checked_ = true;
+      if (file_->no_eof_block != 0 && !allow_truncated_) throw_missing_end_marker(name_);
+      return 0;
+    }
     if (const int error = herrno(file_->fp); error != 0) throw IoError(name_, "read", error);
-    throw DataError({.file = name_, .byte_offset = offset_},
-                    "the compressed data is truncated or corrupt within " + std::to_string(size) +
-                        " bytes (uncompressed) of here",
-                    "Check it with gzip -t, or fetch it again");
+    throw DataError(
+        {.file = name_, .byte_offset = offset_},
+        "the compressed data is truncated or corrupt within " + std::to_string(size) + " bytes (uncompressed) of here",
+        "Check it with gzip -t, or fetch it again");
   }
 
   const std::string& name() const override { return name_; }
   bool end_marker_checked() const override { return end_marker_checked_; }
 
  private:
-  void check_end_marker(bool allow_truncated) {
+  // Before the first byte where the file can be searched; a pipe shows its end marker, or none, at the end.
+  void check_end_marker() {
     const int found = bgzf_check_EOF(file_.get());
     if (found < 0) throw IoError(name_, "look for the end marker", errno);
-    if (found == 0 && !allow_truncated) throw_missing_end_marker(name_);
-    end_marker_checked_ = found != 2;  // 2: not seekable
+    if (found == 0 && !allow_truncated_) throw_missing_end_marker(name_);
+    end_marker_checked_ = found != kNotSeekable;
   }
 
   std::string name_;
   std::unique_ptr<BGZF, BgzfCloser> file_;
   std::int64_t offset_ = 0;
   bool end_marker_checked_ = true;
+  bool allow_truncated_ = false;
 };
 
 class MemorySource final : public ByteSource {

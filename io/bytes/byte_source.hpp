@@ -31,7 +31,8 @@ struct ByteSourceOptions {
 /// @throws IoError (missing, unreadable, a directory, "scheme:" path), DataError (empty; BGZF without end marker).
 std::unique_ptr<ByteSource> open_bytes(const std::string& path, const ByteSourceOptions& options = {});
 
-/// Bytes that lie in memory, never decompressed; `bytes` must outlive the source, `name` stands for the file in messages.
+/// Bytes that lie in memory, never decompressed; `bytes` must outlive the source, `name` stands for the file in
+/// messages.
 std::unique_ptr<ByteSource> bytes_in_memory(std::string_view bytes, const std::string& name);
 
 }  // namespace strandline

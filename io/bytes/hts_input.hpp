@@ -17,10 +17,10 @@ struct HfileCloser {
 /// A local file, opened but not yet read: whoever looked at its first bytes hands it on.
 struct HtsInput {
   std::unique_ptr<hFILE, HfileCloser> file;
-  std::string name;        ///< for messages
-  std::string head;        ///< first bytes, as they lie in the file
-  std::string head_text;   ///< the same, uncompressed when they are gzip; a prefix only
-  bool compressed = false; ///< gzip or BGZF
+  std::string name;         ///< for messages
+  std::string head;         ///< first bytes, as they lie in the file
+  std::string head_text;    ///< the same, uncompressed when they are gzip; a prefix only
+  bool compressed = false;  ///< gzip or BGZF
 };
 
 /// Opens and peeks. Silences HTSlib's own messages, for a library never prints.

@@ -18,6 +18,11 @@ namespace {
 // What we need of a record; CRAM then leaves the other columns undecoded.
 constexpr int kNeededFields = SAM_QNAME | SAM_FLAG | SAM_RNAME | SAM_POS | SAM_MAPQ | SAM_CIGAR | SAM_SEQ | SAM_QUAL;
 
+// Answers of hts_check_EOF.
+constexpr int kAbsent = 0;
+constexpr int kPresent = 1;
+constexpr int kFormatHasNone = 3;
+
 const char* format_name(const htsFile& file) {
   switch (hts_get_format(const_cast<htsFile*>(&file))->format) {
     case bam: return "bam";
@@ -32,7 +37,8 @@ std::string contig_list(const sam_hdr_t& header) {
   const int count = sam_hdr_nref(&header);
   if (count == 0) return "The file has no contigs";
   std::string list = "Its contigs are ";
-  for (int tid = 0; tid < std::min(count, kShown); ++tid) list += (tid > 0 ? ", '" : "'") + std::string(sam_hdr_tid2name(&header, tid)) + "'";
+  for (int tid = 0; tid < std::min(count, kShown); ++tid)
+    list += (tid > 0 ? ", '" : "'") + std::string(sam_hdr_tid2name(&header, tid)) + "'";
   if (count > kShown) list += ", ... (" + std::to_string(count) + " in all)";
   return list;
 }
@@ -46,7 +52,9 @@ std::unique_ptr<SequenceStream> open_alignments(HtsInput input, const std::strin
 AlignmentReader::AlignmentReader(HtsInput input, const std::string& path, const ReadOptions& options)
     : name_(input.name), options_(options) {
   file_.reset(hts_hopen(input.file.get(), path.c_str(), "r"));
-  if (!file_) throw DataError({name_}, "the header cannot be read: the file is truncated or corrupt", "Check it with samtools quickcheck -v, or fetch it again");
+  if (!file_)
+    throw DataError({name_}, "the header cannot be read: the file is truncated or corrupt",
+                    "Check it with samtools quickcheck -v, or fetch it again");
   static_cast<void>(input.file.release());  // hts_close closes it now
   format_ = format_name(*file_);
   check_end_marker();
@@ -63,25 +71,30 @@ AlignmentReader::AlignmentReader(HtsInput input, const std::string& path, const 
 void AlignmentReader::check_end_marker() {
   const int found = hts_check_EOF(file_.get());
   if (found < 0) throw IoError(name_, "look for the end marker", errno);
-  if (found == 0 && !options_.allow_truncated) throw_missing_end_marker(name_);
-  // 2: a pipe; 3: a format without end marker. A text has none either, but is no worse than FASTA there.
-  counts_.end_marker_checked = found == 1 || (found == 3 && format_ == "sam") || (found == 0 && options_.allow_truncated);
+  if (found == kAbsent && !options_.allow_truncated) throw_missing_end_marker(name_);
+  // A text has no end marker, and is no worse than FASTA there; neither has CRAM before 2.1.
+  counts_.end_marker_checked = found == kPresent || found == kAbsent || (found == kFormatHasNone && format_ == "sam");
+}
+
+// What a pipe shows only at its end.
+void AlignmentReader::check_pipe_end() {
+  if (counts_.end_marker_checked) return;
+  if (!file_->is_bgzf && !file_->is_cram) return;
+  constexpr int kEndOfStream = 2;  // cram_eof: no end marker came before it
+  const bool missing = file_->is_cram ? cram_eof(file_->fp.cram) == kEndOfStream : file_->fp.bgzf->no_eof_block != 0;
+  if (missing && !options_.allow_truncated) throw_missing_end_marker(name_);
+  counts_.end_marker_checked = true;
 }
 
 void AlignmentReader::read_header() {
   HeaderPtr header(sam_hdr_read(file_.get()));
-  // The copy stays whole while the decoder's own loses its reference links.
-  HeaderPtr copy(header ? sam_hdr_dup(header.get()) : nullptr);
   // Parsing is lazy: ask for the lines now, so that a broken header is found here.
-  if (!copy || sam_hdr_count_lines(copy.get(), "SQ") < 0) {
-    throw DataError({name_}, "the header is truncated or corrupt", "Check it with samtools head, or fetch the file again");
+  if (!header || sam_hdr_count_lines(header.get(), "SQ") < 0) {
+    throw DataError({name_}, "the header is truncated or corrupt",
+                    "Check it with samtools head, or fetch the file again");
   }
-  if (file_->is_cram) {
-    forbid_reference_lookup(*file_);
-  } else {
-    file_->bam_header = header.get();
-  }
-  header_ = std::make_shared<AlignmentHeader>(std::move(copy));
+  if (file_->is_cram) forbid_reference_lookup(*file_);  // works on the decoder's own copy of the header
+  header_ = std::make_shared<AlignmentHeader>(std::move(header));
 }
 
 void AlignmentReader::set_reference() {
@@ -91,6 +104,136 @@ void AlignmentReader::set_reference() {
   if (hts_set_opt(file_.get(), CRAM_OPT_REFERENCE, reference_->indexed_path().c_str()) != 0) {
     throw DataError({options_.reference}, "the reference cannot be used", "Make its index again with samtools faidx");
   }
+}
+
+void AlignmentReader::check_region(const std::string& region) const {
+  if (region == "*" || region == ".") return;  // the unplaced reads; everything
+  const sam_hdr_t& header = header_->get();
+  int tid = -1;
+  hts_pos_t begin = 0;
+  hts_pos_t end = 0;
+  const char* rest = sam_parse_region(const_cast<sam_hdr_t*>(&header), region.c_str(), &tid, &begin, &end, 0);
+  if (rest != nullptr && *rest == '\0' && begin < end) return;
+  const std::string contig = region.substr(0, region.rfind(':'));
+  const bool known = sam_hdr_name2tid(const_cast<sam_hdr_t*>(&header), region.c_str()) >= 0 ||
+                     sam_hdr_name2tid(const_cast<sam_hdr_t*>(&header), contig.c_str()) >= 0;
+  if (known)
+    throw DataError({name_}, "the region '" + region + "' cannot be understood",
+                    "Write contig, contig:begin or contig:begin-end, counting from 1");
+  throw DataError({name_}, "the region '" + region + "' is on no contig of this file", contig_list(header));
+}
+
+void AlignmentReader::open_regions(const std::string& path) {
+  for (const std::string& region : options_.regions) check_region(region);
+  const char* index_name = format_ == "cram" ? ".crai" : ".bai or .csi";
+  if (path != "-") index_.reset(sam_index_load3(file_.get(), path.c_str(), nullptr, HTS_IDX_SILENT_FAIL));
+  if (!index_) {
+    throw DataError({name_}, std::string("regions need an index (") + index_name + "), and there is none",
+                    path == "-" || format_ == "sam"
+                        ? "Give a sorted and indexed BAM file, or filter with a BED file (-L), which needs no index"
+                        : "Make it with samtools index, or filter with a BED file (-L), which needs no index");
+  }
+  std::vector<char*> names;
+  for (std::string& region : options_.regions) names.push_back(region.data());
+  iterator_.reset(sam_itr_regarray(index_.get(), const_cast<sam_hdr_t*>(&header_->get()), names.data(),
+                                   static_cast<unsigned>(names.size())));
+  if (!iterator_) throw DataError({name_}, "the index does not fit the file", "Make it again with samtools index");
+}
+
+// A BED file of another naming ("chr1" for "1") would drop every read in silence.
+void AlignmentReader::check_bed_contigs() const {
+  const std::vector<std::string> contigs = bed_->contigs();
+  const bool any = std::any_of(contigs.begin(), contigs.end(), [this](const std::string& contig) {
+    return sam_hdr_name2tid(const_cast<sam_hdr_t*>(&header_->get()), contig.c_str()) >= 0;
+  });
+  if (!any) {
+    throw DataError({options_.bed_file}, "none of its contigs ('" + contigs.front() + "', ...) is in " + name_,
+                    contig_list(header_->get()));
+  }
+}
+
+bool AlignmentReader::next(SequencePiece& piece) {
+  while (read_record()) {
+    if (!passes()) continue;
+    fill(piece);
+    return true;
+  }
+  check_pipe_end();
+  return false;
+}
+
+bool AlignmentReader::read_record() {
+  errno = 0;
+  sam_hdr_t* header = const_cast<sam_hdr_t*>(&header_->get());
+  const int status = iterator_ ? sam_itr_next(file_.get(), iterator_.get(), record_.get())
+                               : sam_read1(file_.get(), header, record_.get());
+  if (status < -1) throw_unreadable();
+  if (status == -1) return false;
+  ++records_seen_;
+  if (reference_) reference_->check_contig(*header, record_->core.tid, name_);
+  return true;
+}
+
+bool AlignmentReader::passes() {
+  const bam1_core_t& core = record_->core;
+  if ((core.flag & options_.require_flags) != options_.require_flags || (core.flag & options_.exclude_flags) != 0) {
+    ++counts_.dropped_by_flag;
+    return false;
+  }
+  if (core.qual < options_.min_mapq) {
+    ++counts_.dropped_by_mapq;
+    return false;
+  }
+  if (!bed_) return true;
+  const bool inside =
+      core.tid >= 0 && bed_->overlaps(sam_hdr_tid2name(&header_->get(), core.tid), core.pos, bam_endpos(record_.get()));
+  if (!inside) ++counts_.dropped_by_region;
+  return inside;
+}
+
+void AlignmentReader::fill(SequencePiece& piece) {
+  piece.record = counts_.records++;
+  piece.name.assign(bam_get_qname(record_.get()),
+                    static_cast<std::size_t>(record_->core.l_qname - record_->core.l_extranul - 1));
+  piece.offset = 0;
+  piece.last = true;
+  decode_bases(*record_, piece.bases);
+  decode_qualities(*record_, piece.qualities);
+  if (piece.bases.find('=') != std::string::npos) {
+    throw DataError({name_, piece.name}, "bases are written as '=' (equal to the reference)",
+                    "Write the file again without samtools calmd -e");
+  }
+  piece.alignment.reset();
+  if (!options_.keep_alignments) return;
+  piece.alignment = std::make_shared<AlignmentRecord>(std::move(record_));
+  record_ = make_record();
+}
+
+void AlignmentReader::throw_unreadable() {
+  const int error = errno;
+  const std::string which = "record number " + std::to_string(records_seen_ + 1);
+  if (file_->is_cram && !reference_) {
+    throw DataError(
+        here(), which + " cannot be decoded without the reference it was compressed against, or the file is corrupt",
+        "Give the genome as FASTA with --reference");
+  }
+  if (reference_) reference_->check_all(header_->get(), name_);
+  if (error == EIO) throw IoError(name_, "read", error);
+  throw DataError(here(), which + " cannot be read: the file is truncated or corrupt",
+                  format_ == "sam" ? "Check this line" : "Check it with samtools quickcheck -v, or fetch it again");
+}
+
+// SAM: the line. BAM and CRAM: about where in the compressed file.
+FileLocation AlignmentReader::here() const {
+  FileLocation place{.file = name_};
+  if (file_->is_cram) {
+    place.byte_offset = htell(cram_fd_get_fp(file_->fp.cram));
+  } else if (format_ == "bam" && file_->is_bgzf) {
+    place.byte_offset = bgzf_tell(file_->fp.bgzf) >> 16;
+  } else {
+    place.line = file_->lineno;
+  }
+  return place;
 }
 
 }  // namespace strandline

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/error.hpp"
 #include "io/bytes/hts_input.hpp"
 #include "io/dna/alignment_record.hpp"
 #include "io/dna/bed_filter.hpp"
@@ -15,11 +16,11 @@
 
 namespace strandline {
 
-/// Alignment records as pieces, one whole record each, in the order of the file (with regions: in the order of the index).
-/// Bases are upper case, as the formats store them; '=' bases (samtools calmd -e) are refused, for they say nothing without the reference.
-/// A record is counted as dropped once, by the first filter that refuses it: flags, then mapping quality, then BED. Records that regions
-/// leave out are skipped by the index, never seen and not counted.
-/// A record in several regions is given once. Memory: one record (decode_threads > 1: HTSlib's queue of blocks too).
+/// Alignment records as pieces, one whole record each, in the order of the file (with regions: in the order of the
+/// index). Bases are upper case, as the formats store them; '=' bases (samtools calmd -e) are refused, for they say
+/// nothing without the reference. A record is counted as dropped once, by the first filter that refuses it: flags, then
+/// mapping quality, then BED. Records that regions leave out are skipped by the index, never seen and not counted. A
+/// record in several regions is given once. Memory: one record (decode_threads > 1: HTSlib's queue of blocks too).
 class AlignmentReader final : public SequenceStream {
  public:
   AlignmentReader(HtsInput input, const std::string& path, const ReadOptions& options);
@@ -33,6 +34,7 @@ class AlignmentReader final : public SequenceStream {
   void read_header();
   void set_reference();
   void check_end_marker();
+  void check_pipe_end();
   void open_regions(const std::string& path);
   void check_region(const std::string& region) const;
   void check_bed_contigs() const;

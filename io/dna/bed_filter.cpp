@@ -26,13 +26,14 @@ std::int64_t parse_position(std::string_view word, const FileLocation& place, co
   std::int64_t value = -1;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   if (error == std::errc{} && end == word.data() + word.size() && value >= 0) return value;
-  throw DataError(place, std::string("the ") + field + " of a region is '" + std::string(word) + "', expected a number from 0",
+  throw DataError(place,
+                  std::string("the ") + field + " of a region is '" + std::string(word) + "', expected a number from 0",
                   "A line of BED is contig, begin and end, separated by tabs");
 }
 
 bool is_comment(std::string_view line) {
-  return line.find_first_not_of(kBlanks) == std::string_view::npos || line.starts_with('#') || line.starts_with("track") ||
-         line.starts_with("browser");
+  return line.find_first_not_of(kBlanks) == std::string_view::npos || line.starts_with('#') ||
+         line.starts_with("track") || line.starts_with("browser");
 }
 
 void sort_and_merge(std::vector<std::pair<std::int64_t, std::int64_t>>& ranges) {
@@ -60,10 +61,12 @@ BedFilter::BedFilter(const std::string& path) {
     const std::string contig(take_word(line));
     const std::int64_t begin = parse_position(take_word(line), place, "begin");
     const std::int64_t end = parse_position(take_word(line), place, "end");
-    if (end < begin) throw DataError(place, "a region ends before it begins", "BED counts from 0 and leaves the end out");
+    if (end < begin)
+      throw DataError(place, "a region ends before it begins", "BED counts from 0 and leaves the end out");
     if (end > begin) ranges_[contig].emplace_back(begin, end);
   }
-  if (ranges_.empty()) throw DataError({path}, "there is no region in it", "A line of BED is contig, begin and end, separated by tabs");
+  if (ranges_.empty())
+    throw DataError({path}, "there is no region in it", "A line of BED is contig, begin and end, separated by tabs");
   for (auto& [contig, ranges] : ranges_) sort_and_merge(ranges);
 }
 
@@ -72,7 +75,8 @@ bool BedFilter::overlaps(const std::string& contig, std::int64_t begin, std::int
   if (found == ranges_.end()) return false;
   const Ranges& ranges = found->second;
   // The first range that ends behind `begin`; ranges are disjoint, so their ends are sorted too.
-  const auto range = std::partition_point(ranges.begin(), ranges.end(), [begin](const auto& r) { return r.second <= begin; });
+  const auto range =
+      std::partition_point(ranges.begin(), ranges.end(), [begin](const auto& r) { return r.second <= begin; });
   return range != ranges.end() && range->first < end;
 }
 

@@ -9,10 +9,12 @@
 
 namespace strandline {
 
-/// Ranges are 0-based and half-open, as in BED; they are kept sorted and merged, so a question costs log(ranges of the contig).
+/// Ranges are 0-based and half-open, as in BED; they are kept sorted and merged, so a question costs log(ranges of the
+/// contig).
 class BedFilter {
  public:
-  /// Reads a BED file (plain, gzip or BGZF): contig, begin, end, separated by tabs or blanks; '#', "track" and "browser" lines are skipped.
+  /// Reads a BED file (plain, gzip or BGZF): contig, begin, end, separated by tabs or blanks; '#', "track" and
+  /// "browser" lines are skipped.
   /// @throws DataError naming file, line and field; IoError.
   explicit BedFilter(const std::string& path);
 

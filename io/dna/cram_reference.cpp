@@ -45,11 +45,14 @@ const std::string& TemporaryDirectory::path() {
 
 CramReference::CramReference(const std::string& path) : path_(path), indexed_path_(path) {
   const HtsInput input = open_hts_input(path);  // for its errors: missing, empty, a network address
-  if (input.head_text.find('>') == std::string::npos) throw DataError({path}, "the reference is no FASTA", "Give the genome that the reads were aligned to");
-  const bool indexed = std::filesystem::exists(path + ".fai") && (!input.compressed || std::filesystem::exists(path + ".gzi"));
+  if (input.head_text.find('>') == std::string::npos)
+    throw DataError({path}, "the reference is no FASTA", "Give the genome that the reads were aligned to");
+  const bool indexed =
+      std::filesystem::exists(path + ".fai") && (!input.compressed || std::filesystem::exists(path + ".gzi"));
   if (!indexed) make_index();
   index_.reset(fai_load3(indexed_path_.c_str(), nullptr, nullptr, 0));
-  if (!index_) throw DataError({path}, "the index of the reference cannot be read", "Make it again with samtools faidx");
+  if (!index_)
+    throw DataError({path}, "the index of the reference cannot be read", "Make it again with samtools faidx");
 }
 
 void CramReference::make_index() {
@@ -58,7 +61,8 @@ void CramReference::make_index() {
   std::filesystem::create_symlink(target, link);
   indexed_path_ = link.string();
   if (fai_build3(indexed_path_.c_str(), nullptr, nullptr) != 0) {
-    throw DataError({path_}, "the reference cannot be indexed", "It must be plain FASTA with lines of equal length, or compressed with bgzip (not gzip)");
+    throw DataError({path_}, "the reference cannot be indexed",
+                    "It must be plain FASTA with lines of equal length, or compressed with bgzip (not gzip)");
   }
 }
 
@@ -72,9 +76,10 @@ void CramReference::check_contig(const sam_hdr_t& header, int tid, const std::st
   };
   if (faidx_has_seq(index_.get(), contig) == 0) refuse("is not in the reference");
   const hts_pos_t expected_length = sam_hdr_tid2len(&header, tid);
-  const hts_pos_t length = faidx_seq_len64(index_.get(), contig);
+  const hts_pos_t length = faidx_seq_len(index_.get(), contig);
   if (length != expected_length) {
-    refuse("has " + std::to_string(expected_length) + " bases here and " + std::to_string(length) + " in the reference");
+    refuse("has " + std::to_string(expected_length) + " bases here and " + std::to_string(length) +
+           " in the reference");
   }
   const std::string expected = sq_tag(header, contig, "M5");
   if (!expected.empty()) {
@@ -88,7 +93,8 @@ void CramReference::check_all(const sam_hdr_t& header, const std::string& alignm
   // First the contigs that are there: one that is missing may simply not be used.
   for (const bool present : {true, false}) {
     for (int tid = 0; tid < sam_hdr_nref(&header); ++tid) {
-      if ((faidx_has_seq(index_.get(), sam_hdr_tid2name(&header, tid)) != 0) == present) check_contig(header, tid, alignment_name);
+      if ((faidx_has_seq(index_.get(), sam_hdr_tid2name(&header, tid)) != 0) == present)
+        check_contig(header, tid, alignment_name);
     }
   }
 }
@@ -100,11 +106,14 @@ std::string CramReference::md5_of(const std::string& contig, hts_pos_t length) c
   for (hts_pos_t begin = 0; begin < length; begin += kFetchBases) {
     hts_pos_t count = 0;
     const hts_pos_t last = std::min(begin + kFetchBases, length) - 1;
-    const std::unique_ptr<char, DestroyWith<std::free>> bases(faidx_fetch_seq64(index_.get(), contig.c_str(), begin, last, &count));
+    const std::unique_ptr<char, DestroyWith<std::free>> bases(
+        faidx_fetch_seq64(index_.get(), contig.c_str(), begin, last, &count));
     if (!bases || count != last - begin + 1) {
-      throw DataError({.file = path_, .record = contig}, "the reference cannot be read", "Its index may be out of date: make it again with samtools faidx");
+      throw DataError({.file = path_, .record = contig}, "the reference cannot be read",
+                      "Its index may be out of date: make it again with samtools faidx");
     }
-    std::transform(bases.get(), bases.get() + count, bases.get(), [](char c) { return static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c); });
+    std::transform(bases.get(), bases.get() + count, bases.get(),
+                   [](char c) { return static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c); });
     hts_md5_update(md5.get(), bases.get(), static_cast<unsigned long>(count));
   }
   unsigned char digest[16];

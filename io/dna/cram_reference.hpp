@@ -24,8 +24,9 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/// A reference FASTA with its index. Where `path`.fai is missing, the index is made in a temporary directory, never beside the input.
-/// HTSlib would restore bases from any reference that has the right names; so lengths and MD5 sums (@SQ LN, M5) are compared here.
+/// A reference FASTA with its index. Where `path`.fai is missing, the index is made in a temporary directory, never
+/// beside the input. HTSlib would restore bases from any reference that has the right names; so lengths and MD5 sums
+/// (@SQ LN, M5) are compared here.
 class CramReference {
  public:
   /// @throws IoError (missing), DataError (empty, no FASTA, plain gzip).
@@ -33,7 +34,8 @@ class CramReference {
 
   /// The path to give to HTSlib.
   const std::string& indexed_path() const { return indexed_path_; }
-  /// @throws DataError when contig `tid` of `header` is absent from the reference, or differs from it. Looks once per contig.
+  /// @throws DataError when contig `tid` of `header` is absent from the reference, or differs from it. Looks once per
+  /// contig.
   void check_contig(const sam_hdr_t& header, int tid, const std::string& alignment_name);
   /// The same for every contig, after a record could not be decoded: says which one is at fault, if any.
   void check_all(const sam_hdr_t& header, const std::string& alignment_name);
@@ -49,8 +51,8 @@ class CramReference {
   std::vector<bool> checked_;
 };
 
-/// Takes M5 and UR off the @SQ lines that HTSlib's CRAM decoder works with: it would look those sequences up in REF_PATH, in a cache or on the
-/// network (the default of HTSlib before 1.22). No environment variable is touched.
+/// Takes M5 and UR off the @SQ lines that HTSlib's CRAM decoder works with: it would look those sequences up in
+/// REF_PATH, in a cache or on the network (the default of HTSlib before 1.22). No environment variable is touched.
 void forbid_reference_lookup(htsFile& cram);
 
 }  // namespace strandline

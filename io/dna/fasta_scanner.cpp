@@ -9,7 +9,8 @@ namespace strandline {
 
 FastaScanner::FastaScanner(std::unique_ptr<ByteSource> source, std::int64_t piece_bases)
     : cursor_(std::move(source)), piece_bases_(static_cast<std::size_t>(piece_bases)) {
-  if (piece_bases < 1) throw ContractError("FastaScanner: piece_bases is " + std::to_string(piece_bases) + ", expected 1 or more");
+  if (piece_bases < 1)
+    throw ContractError("FastaScanner: piece_bases is " + std::to_string(piece_bases) + ", expected 1 or more");
 }
 
 ReadCounts FastaScanner::counts() const {
@@ -101,7 +102,8 @@ bool FastaScanner::more_bases() {
 void FastaScanner::append_run(std::string& bases) {
   std::string_view window = cursor_.window();
   window = window.substr(0, piece_bases_ - bases.size());
-  const auto run_end = std::find_if_not(window.begin(), window.end(), [this](char byte) { return letters_[static_cast<unsigned char>(byte)]; });
+  const auto run_end = std::find_if_not(window.begin(), window.end(),
+                                        [this](char byte) { return letters_[static_cast<unsigned char>(byte)]; });
   bases.append(window.begin(), run_end);
   cursor_.consume(static_cast<std::size_t>(run_end - window.begin()));
   at_line_start_ = false;

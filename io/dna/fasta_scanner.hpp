@@ -12,12 +12,12 @@
 namespace strandline {
 
 /// The rules:
-/// a record starts with '>' at a line start; its name is what follows up to the first white space, and must not be empty nor repeat
-/// (exact for the first few million names, see NameSet); the rest of the line is ignored.
-/// Bases are IUPAC nucleotide codes in either case, kept as they are. Line feeds, CR LF, blanks, tabs and blank lines between them are
-/// skipped, and so are lines that start with ';' (comments). Gaps, stops, digits, control bytes and other letters are errors.
-/// The last line needs no line feed. A record without bases is one piece without bases. Lines may have any length.
-/// Memory: one piece, a 256 KiB buffer and the names. Cost: one pass over the bytes.
+/// a record starts with '>' at a line start; its name is what follows up to the first white space, and must not be
+/// empty nor repeat (exact for the first few million names, see NameSet); the rest of the line is ignored. Bases are
+/// IUPAC nucleotide codes in either case, kept as they are. Line feeds, CR LF, blanks, tabs and blank lines between
+/// them are skipped, and so are lines that start with ';' (comments). Gaps, stops, digits, control bytes and other
+/// letters are errors. The last line needs no line feed. A record without bases is one piece without bases. Lines may
+/// have any length. Memory: one piece, a 256 KiB buffer and the names. Cost: one pass over the bytes.
 class FastaScanner final : public SequenceStream {
  public:
   FastaScanner(std::unique_ptr<ByteSource> source, std::int64_t piece_bases);

@@ -57,7 +57,8 @@ bool FastqScanner::read_header(SequencePiece& piece) {
       throw DataError(record_start_, "expected '@' at the start of a record, found " + describe_byte(line.front()),
                       "The record before it may have too many qualities, or the file is damaged");
     }
-    if (line.size() > kMaxHeaderBytes) throw DataError(record_start_, "a header line is longer than 1 MiB", "Is this FASTQ?");
+    if (line.size() > kMaxHeaderBytes)
+      throw DataError(record_start_, "a header line is longer than 1 MiB", "Is this FASTQ?");
     piece.name = parse_record_name(line, record_start_);
     return true;
   }
@@ -70,7 +71,8 @@ int FastqScanner::read_bases(SequencePiece& piece) {
   while (true) {
     const FileLocation start = cursor_.here();
     if (!cursor_.next_line(line, kMaxRecordBytes)) {
-      throw DataError(at_column(start, 0, piece.name), "the file ends before the '+' line of this record", "The file is probably truncated");
+      throw DataError(at_column(start, 0, piece.name), "the file ends before the '+' line of this record",
+                      "The file is probably truncated");
     }
     if (!line.empty() && line.front() == '+') {
       check_separator(line, start, piece);
@@ -82,13 +84,16 @@ int FastqScanner::read_bases(SequencePiece& piece) {
 }
 
 void FastqScanner::append_bases(std::string_view line, const FileLocation& start, SequencePiece& piece) const {
-  const auto bad = std::find_if_not(line.begin(), line.end(), [this](char byte) { return letters_[static_cast<unsigned char>(byte)]; });
+  const auto bad = std::find_if_not(line.begin(), line.end(),
+                                    [this](char byte) { return letters_[static_cast<unsigned char>(byte)]; });
   if (bad != line.end()) {
-    throw DataError(at_column(start, static_cast<std::size_t>(bad - line.begin()), piece.name), describe_byte(*bad) + " in a sequence",
+    throw DataError(at_column(start, static_cast<std::size_t>(bad - line.begin()), piece.name),
+                    describe_byte(*bad) + " in a sequence",
                     *bad == '@' ? "The '+' line of this record is missing" : cure_for_letter(*bad));
   }
   if (piece.bases.size() + line.size() > kMaxRecordBytes) {
-    throw DataError(at_column(start, 0, piece.name), "a FASTQ record is longer than 2^30 bases", "Write such a sequence as FASTA, which is read in pieces");
+    throw DataError(at_column(start, 0, piece.name), "a FASTQ record is longer than 2^30 bases",
+                    "Write such a sequence as FASTA, which is read in pieces");
   }
   piece.bases.append(line);
 }
@@ -108,14 +113,19 @@ void FastqScanner::read_qualities(SequencePiece& piece, int base_lines) {
   while (piece.qualities.size() < piece.bases.size()) {
     const FileLocation start = cursor_.here();
     if (!cursor_.next_line(line, kMaxRecordBytes)) {
-      throw DataError(at_column(start, 0, piece.name), "the file ends within this record: " + count_of(piece.bases.size()) + ", " +
-                      std::to_string(piece.qualities.size()) + " qualities", "The file is probably truncated");
+      throw DataError(at_column(start, 0, piece.name),
+                      "the file ends within this record: " + count_of(piece.bases.size()) + ", " +
+                          std::to_string(piece.qualities.size()) + " qualities",
+                      "The file is probably truncated");
     }
     append_qualities(line, start, piece);
-    const bool wrong = piece.qualities.size() > piece.bases.size() || (base_lines == 1 && piece.qualities.size() < piece.bases.size());
+    const bool wrong =
+        piece.qualities.size() > piece.bases.size() || (base_lines == 1 && piece.qualities.size() < piece.bases.size());
     if (wrong) {
-      throw DataError(at_column(start, 0, piece.name), count_of(piece.bases.size()) + " but " + std::to_string(piece.qualities.size()) + " qualities",
-                      "Each base needs one quality: the file is damaged, or was trimmed by a tool that cut only one of the two lines");
+      throw DataError(at_column(start, 0, piece.name),
+                      count_of(piece.bases.size()) + " but " + std::to_string(piece.qualities.size()) + " qualities",
+                      "Each base needs one quality: the file is damaged, or was trimmed by a tool that cut only one of "
+                      "the two lines");
     }
   }
 }
@@ -124,7 +134,8 @@ void FastqScanner::append_qualities(std::string_view line, const FileLocation& s
   line = without_trailing_blanks(line);  // a blank is no quality
   const auto bad = std::find_if_not(line.begin(), line.end(), [](char byte) { return byte >= '!' && byte <= '~'; });
   if (bad != line.end()) {
-    throw DataError(at_column(start, static_cast<std::size_t>(bad - line.begin()), piece.name), describe_byte(*bad) + " among the qualities",
+    throw DataError(at_column(start, static_cast<std::size_t>(bad - line.begin()), piece.name),
+                    describe_byte(*bad) + " among the qualities",
                     "Qualities are the characters '!' to '~': the file is damaged, or is no FASTQ");
   }
   piece.qualities.append(line);

@@ -12,12 +12,13 @@ namespace strandline {
 
 /// The rules:
 /// '@name ...', lines of bases, '+' (alone, or with the same name), lines of qualities; every record is one piece.
-/// Sequence and qualities may be wrapped: bases end at the first line that starts with '+', qualities when there are as many as bases, so '@' and
-/// '+' may start a line of qualities. Where the bases stand on one line, the qualities must do so too: a short line of qualities is then
-/// found at once instead of swallowing the next header.
-/// Bases are IUPAC codes in either case, and '.' for a base that was not called. Qualities are '!' to '~'. CR LF, blank lines between records
-/// and a missing last line feed are fine. Names may repeat: mates share theirs.
-/// A record may hold up to 2^30 bases. Memory: the longest record, and a buffer.
+/// Sequence and qualities may be wrapped: bases end at the first line that starts with '+', qualities when there are as
+/// many as bases, so '@' and
+/// '+' may start a line of qualities. Where the bases stand on one line, the qualities must do so too: a short line of
+/// qualities is then found at once instead of swallowing the next header. Bases are IUPAC codes in either case, and '.'
+/// for a base that was not called. Qualities are '!' to '~'. CR LF, blank lines between records and a missing last line
+/// feed are fine. Names may repeat: mates share theirs. A record may hold up to 2^30 bases. Memory: the longest record,
+/// and a buffer.
 class FastqScanner final : public SequenceStream {
  public:
   explicit FastqScanner(std::unique_ptr<ByteSource> source);

@@ -9,7 +9,7 @@ constexpr std::uint64_t kOffsetMask = 0xffffffffULL;
 
 // std::hash of libstdc++ is good; other libraries may not mix, so finish with a multiply and a fold.
 std::uint64_t hash_of(std::string_view name) {
-  std::uint64_t hash = std::hash<std::string_view>{}(name) * 0x9e3779b97f4a7c15ULL;
+  std::uint64_t hash = std::hash<std::string_view>{}(name)*0x9e3779b97f4a7c15ULL;
   return hash ^ (hash >> 29);
 }
 

@@ -8,8 +8,8 @@
 
 namespace strandline {
 
-/// An exact set of names in bounded memory: it remembers the first kMaxNames names or kMaxTextBytes of them, whichever comes first
-/// (about 128 MiB at most), and still finds those after that; names first seen later are not remembered.
+/// An exact set of names in bounded memory: it remembers the first kMaxNames names or kMaxTextBytes of them, whichever
+/// comes first (about 128 MiB at most), and still finds those after that; names first seen later are not remembered.
 class NameSet {
  public:
   static constexpr std::size_t kMaxNames = std::size_t{1} << 22;

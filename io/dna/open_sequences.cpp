@@ -13,7 +13,8 @@ namespace {
 void refuse_alignment_filters(const std::string& name, const ReadOptions& options) {
   const bool regions = !options.regions.empty() || !options.bed_file.empty();
   if (!regions && options.require_flags == 0 && options.min_mapq == 0) return;
-  throw DataError({name}, std::string(regions ? "regions" : "flags and mapping qualities") + " exist only in SAM, BAM and CRAM",
+  throw DataError({name},
+                  std::string(regions ? "regions" : "flags and mapping qualities") + " exist only in SAM, BAM and CRAM",
                   "Leave out the filter, or give the alignments");
 }
 
@@ -22,14 +23,16 @@ void refuse_alignment_filters(const std::string& name, const ReadOptions& option
 std::unique_ptr<SequenceStream> open_sequences(const std::string& path, const ReadOptions& options) {
   HtsInput input = open_hts_input(path);
   if (input.head_text.empty() && input.compressed) {
-    throw DataError({input.name}, "nothing could be decompressed: the file is empty inside, truncated or corrupt", "Check it with gzip -t, or fetch it again");
+    throw DataError({input.name}, "nothing could be decompressed: the file is empty inside, truncated or corrupt",
+                    "Check it with gzip -t, or fetch it again");
   }
   const SequenceFormat format = detect_sequence_format(input.head_text, input.name);
   if (format != SequenceFormat::kFasta && format != SequenceFormat::kFastq) {
     return open_alignments(std::move(input), path, options);
   }
   refuse_alignment_filters(input.name, options);
-  auto source = make_byte_source(std::move(input), {.decode_threads = options.decode_threads, .allow_truncated = options.allow_truncated});
+  auto source = make_byte_source(
+      std::move(input), {.decode_threads = options.decode_threads, .allow_truncated = options.allow_truncated});
   if (format == SequenceFormat::kFastq) return std::make_unique<FastqScanner>(std::move(source));
   return std::make_unique<FastaScanner>(std::move(source), options.piece_bases);
 }

@@ -20,7 +20,9 @@ struct Foreign {
 constexpr std::array<Foreign, 9> kForeign{{
     {"\x89HDF", "an HDF5 file", "A model is given with --model, not as reads"},
     {"BZh", "compressed with bzip2", "Decompress it first: bzip2 -dc FILE | strandline ... -"},
-    {"\xfd" "7zXZ", "compressed with xz", "Decompress it first: xz -dc FILE | strandline ... -"},
+    {"\xfd"
+     "7zXZ",
+     "compressed with xz", "Decompress it first: xz -dc FILE | strandline ... -"},
     {"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it first: zstd -dc FILE | strandline ... -"},
     {"PK\x03\x04", "a zip archive", "Unpack it first: unzip FILE"},
     {"BCF\x02", "a BCF file of variants", "Give the reads or the contigs"},
@@ -50,12 +52,15 @@ bool is_sam_record(std::string_view line) {
       throw DataError({.file = name, .byte_offset = 0}, std::string("this is ") + foreign.what, foreign.cure);
     }
   }
-  const bool text = std::all_of(line.begin(), line.end(), [](unsigned char c) { return c >= 0x20 || c == '\t' || c == '\r'; });
+  const bool text =
+      std::all_of(line.begin(), line.end(), [](unsigned char c) { return c >= 0x20 || c == '\t' || c == '\r'; });
   if (text && head.find("\n>") != std::string_view::npos) {
-    throw DataError({.file = name, .line = 1, .byte_offset = 0}, "text before the first '>'", "A FASTA record starts with a line '>name'");
+    throw DataError({.file = name, .line = 1, .byte_offset = 0}, "text before the first '>'",
+                    "A FASTA record starts with a line '>name'");
   }
   throw DataError({.file = name, .byte_offset = 0},
-                  std::string("unknown format: it starts with ") + (text ? "'" + std::string(line.substr(0, 20)) + "'" : describe_byte(head.front())),
+                  std::string("unknown format: it starts with ") +
+                      (text ? "'" + std::string(line.substr(0, 20)) + "'" : describe_byte(head.front())),
                   "FASTA, FASTQ, SAM, BAM and CRAM are read, plain or compressed with gzip or bgzip");
 }
 

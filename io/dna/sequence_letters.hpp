@@ -12,7 +12,8 @@ using LetterTable = std::array<bool, 256>;
 /// True for IUPAC nucleotide codes in either case, and for the bytes of `also`.
 inline LetterTable make_letter_table(std::string_view also = {}) {
   LetterTable table{};
-  for (int byte = 0; byte < 256; ++byte) table[static_cast<std::size_t>(byte)] = dna::is_nucleotide(static_cast<char>(byte));
+  for (int byte = 0; byte < 256; ++byte)
+    table[static_cast<std::size_t>(byte)] = dna::is_nucleotide(static_cast<char>(byte));
   for (const char letter : also) table[static_cast<unsigned char>(letter)] = true;
   return table;
 }

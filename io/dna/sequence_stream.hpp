@@ -15,22 +15,22 @@ class AlignmentHeader;
 
 /// A record, or a piece of a long one. Pieces of a record come in order, one after the other.
 struct SequencePiece {
-  std::int64_t record = 0;       ///< number of the record in the file among those that passed the filters, from 0
+  std::int64_t record = 0;  ///< number of the record in the file among those that passed the filters, from 0
   std::string name;
-  std::int64_t offset = 0;       ///< of this piece in the record, in bases
-  std::string bases;             ///< letters as in the file (case kept), in sequencing orientation
-  std::string qualities;         ///< ASCII offset 33; empty when the format has none
-  bool last = true;              ///< no further piece of this record follows
+  std::int64_t offset = 0;                           ///< of this piece in the record, in bases
+  std::string bases;                                 ///< letters as in the file (case kept), in sequencing orientation
+  std::string qualities;                             ///< ASCII offset 33; empty when the format has none
+  bool last = true;                                  ///< no further piece of this record follows
   std::shared_ptr<const AlignmentRecord> alignment;  ///< only when ReadOptions::keep_alignments
 };
 
 /// Counts for the run manifest.
 struct ReadCounts {
-  std::int64_t records = 0;             ///< given out
+  std::int64_t records = 0;  ///< given out
   std::int64_t dropped_by_flag = 0;
   std::int64_t dropped_by_mapq = 0;
   std::int64_t dropped_by_region = 0;
-  bool end_marker_checked = true;       ///< false for a pipe: truncation at a block boundary cannot be seen
+  bool end_marker_checked = true;  ///< false for a pipe: truncation at a block boundary cannot be seen
 };
 
 struct ReadOptions {
@@ -49,7 +49,8 @@ struct ReadOptions {
 class SequenceStream {
  public:
   virtual ~SequenceStream() = default;
-  /// Fills `piece`, reusing its memory; false at the end. After an error the stream is dead. @throws DataError, IoError.
+  /// Fills `piece`, reusing its memory; false at the end. After an error the stream is dead. @throws DataError,
+  /// IoError.
   virtual bool next(SequencePiece& piece) = 0;
   virtual std::string format() const = 0;  ///< "fasta", "fastq", "sam", "bam", "cram"
   virtual ReadCounts counts() const = 0;

@@ -50,8 +50,9 @@ bool TextCursor::next_line(std::string_view& line, std::size_t limit_bytes) {
       return true;
     }
     if (available > limit_bytes) {
-      throw DataError(here(), "a line is longer than " + std::to_string(limit_bytes) + " bytes",
-                      "Is this a text file? Old Macintosh line ends (CR alone) are not read: convert them with tr '\\r' '\\n'");
+      throw DataError(
+          here(), "a line is longer than " + std::to_string(limit_bytes) + " bytes",
+          "Is this a text file? Old Macintosh line ends (CR alone) are not read: convert them with tr '\\r' '\\n'");
     }
     searched = available;
     if (grow()) continue;

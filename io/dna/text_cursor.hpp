@@ -12,7 +12,8 @@
 
 namespace strandline {
 
-/// Two ways to go forward over one buffer: byte runs (window, consume), for lines of any length, and whole lines (next_line).
+/// Two ways to go forward over one buffer: byte runs (window, consume), for lines of any length, and whole lines
+/// (next_line).
 class TextCursor {
  public:
   explicit TextCursor(std::unique_ptr<ByteSource> source);
@@ -27,11 +28,12 @@ class TextCursor {
   /// Steps over the line feed at the position.
   void consume_line_feed() { ++begin_, ++line_; }
 
-  /// The rest of the current line without its line feed or CR LF; false at the end of the text. Valid until the next call.
+  /// The rest of the current line without its line feed or CR LF; false at the end of the text. Valid until the next
+  /// call.
   /// @throws DataError when the line is longer than `limit_bytes`.
   bool next_line(std::string_view& line, std::size_t limit_bytes);
 
-  std::int64_t line() const { return line_; }                          ///< 1-based, of the position
+  std::int64_t line() const { return line_; }  ///< 1-based, of the position
   std::int64_t offset() const { return buffer_offset_ + static_cast<std::int64_t>(begin_); }  ///< of the position
   const ByteSource& source() const { return *source_; }
 
