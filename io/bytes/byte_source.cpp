@@ -4,13 +4,15 @@
 #include <htslib/bgzf.h>
 #include <htslib/hfile.h>
 #include <htslib/hts_log.h>
+#include <htslib/kstring.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <new>
+#include <utility>
 
 #include "core/base/error.hpp"
 #include "io/bytes/hts_input.hpp"
@@ -38,6 +40,9 @@ int open_descriptor(const std::string& path, const std::string& name) {
   }
   return descriptor;
 }
+
+// A library never prints: HTSlib's own messages are off, ours say what went wrong.
+void silence_htslib() { hts_set_log_level(HTS_LOG_OFF); }
 
 bool looks_gzipped(const std::string& head) { return head.size() >= 2 && head[0] == '\x1f' && head[1] == '\x8b'; }
 
@@ -73,9 +78,7 @@ class BgzfSource final : public ByteSource {
       throw DataError({name_}, "the compressed data cannot be read", "Check it with gzip -t, or fetch it again");
     static_cast<void>(input.file.release());  // bgzf_close closes it now
     const int compression = bgzf_compression(file_.get());
-    if (input.compressed && compression == 0) {
-      throw DataError({name_}, "the gzip header is cut short: the file is truncated", "Fetch or write it again");
-    }
+    if (input.compressed && compression == 0) throw_corrupt(BGZF_ERR_IO);  // not even a whole gzip header
     allow_truncated_ = options.allow_truncated;
     if (compression != kBgzf) return;
     check_end_marker();
@@ -94,16 +97,21 @@ class BgzfSource final : public ByteSource {
       return 0;
     }
     if (const int error = herrno(file_->fp); error != 0) throw IoError(name_, "read", error);
-    throw DataError(
-        {.file = name_, .byte_offset = offset_},
-        "the compressed data is truncated or corrupt within " + std::to_string(size) + " bytes (uncompressed) of here",
-        "Check it with gzip -t, or fetch it again");
+    throw_corrupt(file_->errcode);
   }
 
   const std::string& name() const override { return name_; }
   bool end_marker_checked() const override { return end_marker_checked_; }
 
  private:
+  [[noreturn]] void throw_corrupt(unsigned error_code) const {
+    const bool cut = (error_code & (BGZF_ERR_IO | BGZF_ERR_HEADER)) != 0;
+    throw DataError({.file = name_, .byte_offset = offset_},
+                    std::string("the compressed data ") + (cut ? "end in the middle" : "are damaged") +
+                        " (not far behind this byte of the uncompressed text)",
+                    "Check the file with gzip -t, or fetch it again");
+  }
+
   // Before the first byte where the file can be searched; a pipe shows its end marker, or none, at the end.
   void check_end_marker() {
     const int found = bgzf_check_EOF(file_.get());
@@ -140,7 +148,7 @@ class MemorySource final : public ByteSource {
 void HfileCloser::operator()(hFILE* file) const { hclose_abruptly(file); }
 
 HtsInput open_hts_input(const std::string& path) {
-  hts_set_log_level(HTS_LOG_OFF);
+  silence_htslib();
   HtsInput input;
   input.name = path == "-" ? "standard input" : path;
   const int descriptor = open_descriptor(path, input.name);
@@ -169,7 +177,19 @@ std::unique_ptr<ByteSource> open_bytes(const std::string& path, const ByteSource
 }
 
 std::unique_ptr<ByteSource> bytes_in_memory(std::string_view bytes, const std::string& name) {
-  return std::make_unique<MemorySource>(name, bytes);
+  HtsInput input{.file = nullptr, .name = name, .head = std::string(bytes.substr(0, kPeekBytes)), .head_text = {}};
+  input.compressed = looks_gzipped(input.head);
+  if (!input.compressed) return std::make_unique<MemorySource>(name, bytes);
+  silence_htslib();
+  kstring_t copy = KS_INITIALIZE;  // a copy that HTSlib may free
+  if (kputsn(bytes.data(), bytes.size(), &copy) < 0) throw std::bad_alloc();
+  input.file.reset(hopen("mem:", "r:", copy.s, copy.l));
+  if (!input.file) {
+    const int error = errno;
+    ks_free(&copy);
+    throw IoError(name, "open", error);
+  }
+  return make_byte_source(std::move(input), {});
 }
 
 void throw_missing_end_marker(const std::string& name) {

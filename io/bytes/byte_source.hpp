@@ -1,4 +1,4 @@
-// Bytes of a file, a pipe or memory, decompressed on the way.
+// Bytes in order, from a file, standard input or memory, decompressed when they are compressed.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,7 @@ struct ByteSourceOptions {
 };
 
 /// Opens a file or, for "-", standard input: plain, gzip (several members too) or BGZF, told apart by content.
+/// Whatever follows the last gzip member is an error. Never uses the network.
 /// @throws IoError (missing, unreadable, a directory, "scheme:" path), DataError (empty; BGZF without end marker).
 std::unique_ptr<ByteSource> open_bytes(const std::string& path, const ByteSourceOptions& options = {});
 

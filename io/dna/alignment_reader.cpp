@@ -79,11 +79,17 @@ void AlignmentReader::check_end_marker() {
 // What a pipe shows only at its end.
 void AlignmentReader::check_pipe_end() {
   if (counts_.end_marker_checked) return;
-  if (!file_->is_bgzf && !file_->is_cram) return;
-  constexpr int kEndOfStream = 2;  // cram_eof: no end marker came before it
-  const bool missing = file_->is_cram ? cram_eof(file_->fp.cram) == kEndOfStream : file_->fp.bgzf->no_eof_block != 0;
+  bool missing = false;
+  if (file_->is_bgzf) {
+    missing = file_->fp.bgzf->no_eof_block != 0;
+    counts_.end_marker_checked = true;
+  } else if (file_->is_cram &&
+             options_.decode_threads <= 1) {  // with threads, cram_eof does not tell the two ends apart
+    constexpr int kEndOfStream = 2;
+    missing = cram_eof(file_->fp.cram) == kEndOfStream;
+    counts_.end_marker_checked = true;
+  }
   if (missing && !options_.allow_truncated) throw_missing_end_marker(name_);
-  counts_.end_marker_checked = true;
 }
 
 void AlignmentReader::read_header() {
@@ -219,8 +225,12 @@ void AlignmentReader::throw_unreadable() {
   }
   if (reference_) reference_->check_all(header_->get(), name_);
   if (error == EIO) throw IoError(name_, "read", error);
-  throw DataError(here(), which + " cannot be read: the file is truncated or corrupt",
-                  format_ == "sam" ? "Check this line" : "Check it with samtools quickcheck -v, or fetch it again");
+  std::string cure = "Check it with samtools quickcheck -v, or fetch it again";
+  if (format_ == "sam") {
+    cure = sam_hdr_nref(&header_->get()) == 0 ? "The file has no @SQ lines: write it with its header (samtools view -h)"
+                                              : "Check this line";
+  }
+  throw DataError(here(), which + " cannot be read: the file is truncated or corrupt", cure);
 }
 
 // SAM: the line. BAM and CRAM: about where in the compressed file.

@@ -17,7 +17,7 @@ struct Foreign {
 };
 
 // Frequent mistakes, each with its own cure.
-constexpr std::array<Foreign, 9> kForeign{{
+constexpr std::array<Foreign, 10> kForeign{{
     {"\x89HDF", "an HDF5 file", "A model is given with --model, not as reads"},
     {"BZh", "compressed with bzip2", "Decompress it first: bzip2 -dc FILE | strandline ... -"},
     {"\xfd"
@@ -28,6 +28,7 @@ constexpr std::array<Foreign, 9> kForeign{{
     {"BCF\x02", "a BCF file of variants", "Give the reads or the contigs"},
     {"##fileformat=VCF", "a VCF file of variants", "Give the reads or the contigs"},
     {"\xef\xbb\xbf", "text behind a byte-order mark", "Remove the mark: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE"},
+    {"@HD ", "a SAM header whose fields are not separated by tabs", "Write it again with tabs"},
     {"LOCUS ", "a GenBank file", "Convert it to FASTA first"},
 }};
 
@@ -75,7 +76,7 @@ SequenceFormat detect_sequence_format(std::string_view head, const std::string& 
   const std::string_view line = text.substr(0, text.find('\n'));
   if (is_sam_header(line) || is_sam_record(line)) return SequenceFormat::kSam;
   if (line[0] == '>' || line[0] == ';') return SequenceFormat::kFasta;
-  if (line[0] == '@') return SequenceFormat::kFastq;
+  if (line[0] == '@' && !line.starts_with("@HD ")) return SequenceFormat::kFastq;
   refuse(head, line, name);
 }
 
