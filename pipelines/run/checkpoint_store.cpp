@@ -51,12 +51,7 @@ Json parse(const std::string& path) {
 }
 
 void write_tensors(const std::string& path, const std::vector<NamedTensor>& tensors, ModelFileKind kind) {
-  ModelFile file;
-  file.config_json = "{}";
-  file.metadata_json = "{}";
-  file.tensors = tensors;
-  file.kind = kind;
-  write_model_file(path, file);
+  write_model_file(path, {kModelFormatVersion, "{}", "{}", tensors, kind});
 }
 
 // Errors of std::filesystem become ours, with the name of the file.
