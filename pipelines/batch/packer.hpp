@@ -22,8 +22,8 @@ struct RecordEnd {
 /// What goes through the encoder in one step, and whose it is. Records come in input order, across batches too.
 template <class Record>
 struct RecordBatch {
-  std::int64_t number = 0;  ///< of the batch, from 0
-  PackedBatch packed;
+  std::int64_t number = 0;            ///< of the batch, from 0
+  PackedBatch packed;                 ///< empty when its one sequence goes through the encoder in pieces
   std::vector<std::int64_t> weights;  ///< one per sequence: its share in its record's result
   std::vector<RecordEnd<Record>> ends;
 };

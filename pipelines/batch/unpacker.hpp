@@ -31,7 +31,7 @@ class Unpacker {
   /// record without sequences. @throws ContractError when the rows do not match the batch.
   template <class Emit>
   void add(EncodedBatch<Record> encoded, Emit&& emit) {
-    const std::int64_t expected = encoded.batch.packed.sequences() * width_;
+    const std::int64_t expected = std::ssize(encoded.batch.weights) * width_;
     if (std::ssize(encoded.rows) != expected) {
       throw ContractError("Unpacker: " + std::to_string(encoded.rows.size()) + " numbers, expected " +
                           std::to_string(expected));
@@ -44,7 +44,8 @@ class Unpacker {
   template <class Emit>
   void unpack(EncodedBatch<Record>& encoded, Emit& emit) {
     const std::span<const double> rows = encoded.rows;
-    const auto add_until = [&, next = std::int64_t{0}](std::int64_t end) mutable {
+    std::int64_t next = 0;
+    const auto add_until = [&](std::int64_t end) {
       for (; next < end; ++next) {
         mean_.add(rows.subspan(static_cast<std::size_t>(next * width_), static_cast<std::size_t>(width_)),
                   encoded.batch.weights[static_cast<std::size_t>(next)]);
@@ -55,7 +56,7 @@ class Unpacker {
       emit(std::move(end.record), mean_);
       mean_.clear();
     }
-    add_until(encoded.batch.packed.sequences());
+    add_until(std::ssize(encoded.batch.weights));
   }
 
   std::int64_t width_;

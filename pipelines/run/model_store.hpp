@@ -24,7 +24,7 @@ struct ModelMetadata {
   std::string metrics_json = "{}";  ///< a JSON object: what the training measured
 };
 
-/// A model file in memory, on no device yet. `config.classes` of an encoder without a head is 1, and means nothing.
+/// A model file in memory, on no device yet. `config.classes` of an encoder without a head means nothing.
 struct StoredModel {
   ClassifierConfig config;
   ModelMetadata metadata;

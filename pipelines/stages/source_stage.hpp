@@ -6,17 +6,21 @@
 #include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "pipelines/stages/bounded_queue.hpp"
 
 namespace strandline {
 
-/// Calls `produce` until it gives nothing; next() gives the items in the order made. What `produce` throws comes out of
-/// next(), after the items made before it. At most `ahead` items wait. Destroyed early, it ends after the item in work.
+/// Runs `produce(emit)` once; next() gives the items in the order emitted. What `produce` throws comes out of next(),
+/// after the items emitted before it. emit() waits while `ahead` items are not taken yet. Destroyed early, the stage
+/// makes emit() throw something that `produce` must let through.
 template <class Item>
 class SourceStage {
  public:
-  SourceStage(std::size_t ahead, std::function<std::optional<Item>()> produce)
+  using Emit = std::function<void(Item)>;
+
+  SourceStage(std::size_t ahead, std::function<void(const Emit&)> produce)
       : queue_(ahead), thread_([this, make = std::move(produce)] { run(make); }) {}
 
   ~SourceStage() { queue_.abandon(); }
@@ -27,12 +31,16 @@ class SourceStage {
   std::optional<Item> next() { return queue_.pop(); }
 
  private:
-  void run(const std::function<std::optional<Item>()>& produce) {
+  struct Abandoned {};
+
+  void run(const std::function<void(const Emit&)>& produce) {
     try {
-      while (std::optional<Item> item = produce()) {
-        if (!queue_.push(std::move(*item))) return;
-      }
+      produce([this](Item item) {
+        if (!queue_.push(std::move(item))) throw Abandoned{};
+      });
       queue_.close();
+    } catch (const Abandoned&) {
+      // Nobody waits for more.
     } catch (...) {
       queue_.fail(std::current_exception());
     }
