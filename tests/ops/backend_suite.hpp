@@ -1,0 +1,136 @@
+// What the suites of the operations share: the back ends, tensors in double on the host, the stage that carries them to
+// a back end between guard bands and back, and the bound that every back end must keep.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/backend.hpp"
+#include "core/base/error.hpp"
+#include "core/tensor/buffer.hpp"
+
+namespace strandline::test {
+
+/// A back end by name. `make` takes a number of threads, which only some have a use for.
+struct BackendCase {
+  std::string name;
+  std::function<std::unique_ptr<Backend>(int threads)> make;
+};
+
+/// "ref", and the CPU with every instruction set that this machine has: "cpu_baseline", "cpu_avx2", ...
+const std::vector<BackendCase>& back_ends();
+
+std::string name_of_case(const testing::TestParamInfo<BackendCase>& info);
+
+/// Dense, row-major, in double; made of numbers that float holds exactly, so that every back end sees the same.
+struct HostTensor {
+  Shape shape;
+  std::vector<double> values;
+
+  std::int64_t elements() const { return static_cast<std::int64_t>(values.size()); }
+  /// Rows [begin, end) of the first axis.
+  HostTensor rows(std::int64_t begin, std::int64_t end) const;
+};
+
+HostTensor tensor_of(const Shape& shape, std::vector<double> values);
+HostTensor zeros(const Shape& shape);
+/// Normal draws. `stream` tells tensors of one test apart.
+HostTensor normal(const Shape& shape, std::uint64_t stream, double mean = 0.0, double spread = 1.0);
+
+struct Result {
+  std::string name;
+  HostTensor value;
+};
+using Results = std::vector<Result>;
+
+const HostTensor& named(const Results& results, std::string_view name);
+
+/// Tensors on a back end for one call of one operation. All memory that is not an input's element holds NaN: outputs
+/// before they are written, 64 elements on both sides of every tensor, and `row_gap` elements after every row of the
+/// first axis. finish() fails the test if any of it, or any input, was written to.
+class Stage {
+ public:
+  explicit Stage(Backend& backend, std::int64_t row_gap = 0) : backend_(backend), row_gap_(row_gap) {}
+
+  Backend& backend() { return backend_; }
+  ConstView activation(const HostTensor& value);
+  ConstView weight(const HostTensor& value);
+  ConstView ids(const std::vector<std::int32_t>& values);
+  View activation_out(std::string name, const Shape& shape);
+  View weight_out(std::string name, const Shape& shape);
+  /// Outputs that hold something before: sums that are added to, operations in place.
+  View activation_inout(std::string name, const HostTensor& before);
+  View weight_inout(std::string name, const HostTensor& before);
+  /// Waits, checks the guard bands, and returns the outputs in the order they were made.
+  Results finish();
+
+ private:
+  struct Slot {
+    std::string name;  ///< empty for an input
+    Buffer memory;
+    View view;
+    std::vector<std::byte> before;
+  };
+
+  View place(std::string name, DType dtype, const Shape& shape, const HostTensor* value);
+
+  Backend& backend_;
+  std::int64_t row_gap_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+};
+
+/// Puts inputs on the stage and calls the operation.
+using OpCall = std::function<void(Stage&)>;
+
+Results results_of(Backend& backend, const OpCall& call, std::int64_t row_gap = 0);
+
+/// "" when `got` keeps the bound around `want`, else the first element out of it and how many there are. The bound, on
+/// the largest error and on its 99.9th percentile: twice the error of `plain`, the loops of the reference in single
+/// precision, plus two units in the last place of the largest number in `want`.
+std::string first_gap(const HostTensor& got, const HostTensor& want, const HostTensor& plain);
+
+/// "" when both hold the same bits (NaN alike), else the first difference.
+std::string first_difference(const HostTensor& got, const HostTensor& want);
+
+/// Runs on the reference in double and in float and on `backend`, with dense and with strided rows.
+void expect_agreement(Backend& backend, const OpCall& call);
+
+void expect_same_bits(const Results& got, const Results& want);
+
+/// Gradients by central differences, on the reference in double. `loss` takes the inputs; analytic[i] belongs to
+/// inputs[i].
+void expect_gradients(const std::function<double(const std::vector<HostTensor>&)>& loss, std::vector<HostTensor> inputs,
+                      const std::vector<HostTensor>& analytic);
+
+/// Sum of a * b: turns an output into a loss whose gradient with respect to it is b.
+double inner_product(const HostTensor& a, const HostTensor& b);
+
+/// The message of the ContractError that `call` throws; fails the test when it throws none.
+std::string contract_message(const std::function<void()>& call);
+
+/// Offsets of sequences with these lengths.
+std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& lengths);
+
+class BackendSuite : public testing::TestWithParam<BackendCase> {
+ protected:
+  Backend& backend() {
+    if (!backend_) backend_ = GetParam().make(2);
+    return *backend_;
+  }
+  /// Same bits with 1, 2, 3 and 7 threads; the reference has one and is left out.
+  void expect_same_bits_for_any_threads(const OpCall& call);
+
+ private:
+  std::unique_ptr<Backend> backend_;
+};
+
+/// The reference in double.
+Backend& reference();
+
+}  // namespace strandline::test
