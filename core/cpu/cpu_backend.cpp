@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/cpu/adamw_cpu.hpp"
+#include "core/cpu/conv1d_cpu.hpp"
 #include "core/cpu/cpu_context.hpp"
 #include "core/cpu/cross_entropy_cpu.hpp"
 #include "core/cpu/elementwise_cpu.hpp"
@@ -13,7 +14,7 @@
 #include "core/cpu/linear_cpu.hpp"
 #include "core/cpu/norm_cpu.hpp"
 #include "core/cpu/pool_cpu.hpp"
-#include "core/ref/conv1d_ref.hpp"
+#include "core/cpu/ssd_scan_cpu.hpp"
 #include "core/ref/ssd_scan_ref.hpp"
 
 namespace strandline {
@@ -34,9 +35,9 @@ class CpuBackend final : public Backend {
 
   void do_linear(const ops::LinearArgs& args) override { cpu::linear(context_, args); }
   void do_linear_backward(const ops::LinearBackwardArgs& args) override { cpu::linear_backward(context_, args); }
-  void do_conv1d(const ops::Conv1dArgs& args) override { ref::conv1d<float>(args); }
-  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { ref::conv1d_backward<float>(args); }
-  void do_ssd_scan(const ops::SsdScanArgs& args) override { ref::ssd_scan<float>(args); }
+  void do_conv1d(const ops::Conv1dArgs& args) override { cpu::conv1d(context_, args); }
+  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { cpu::conv1d_backward(context_, args); }
+  void do_ssd_scan(const ops::SsdScanArgs& args) override { cpu::ssd_scan(context_, args); }
   void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { ref::ssd_scan_backward<float>(args); }
   void do_rms_norm(const ops::RmsNormArgs& args) override { cpu::rms_norm(context_, args); }
   void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cpu::rms_norm_backward(context_, args); }

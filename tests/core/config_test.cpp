@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <ostream>
 #include <string>
 
 #include "core/base/error.hpp"
@@ -15,6 +17,8 @@ namespace {
 struct Refusal {
   std::string field;  // the message must name it
   std::function<void(ClassifierConfig&)> spoil;
+
+  friend std::ostream& operator<<(std::ostream& out, const Refusal& refusal) { return out << refusal.field; }
 };
 
 class ConfigRefuses : public ::testing::TestWithParam<Refusal> {};

@@ -5,9 +5,12 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/backend.hpp"
 #include "core/base/error.hpp"
+#include "core/ref/ref_backend.hpp"
 
 namespace strandline {
 namespace {
@@ -90,6 +93,48 @@ TEST(WeightLayout, PlacesTensorsApartAndAligned) {
 
 TEST(WeightLayout, RefusesAnInvalidConfiguration) {
   EXPECT_THROW(WeightLayout(EncoderConfig{.headdim = 48}), ContractError);
+}
+
+class WeightsOfBothTypes : public ::testing::TestWithParam<DType> {};
+
+TEST_P(WeightsOfBothTypes, StartAsZerosAndHoldWhatIsSet) {
+  const auto backend = make_ref_backend(GetParam());
+  Weights weights(WeightLayout(EncoderConfig{.vocab_size = 2, .d_model = 2, .layers = 1, .headdim = 4}), *backend);
+  EXPECT_EQ(ops::sum_of_squares(*backend, weights.flat()), 0.0);
+  weights.set("backbone.embedding.weight", std::vector<float>{1, 2, 3, 4});
+  EXPECT_THAT(weights.get("backbone.embedding.weight"), ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(ops::sum_of_squares(*backend, weights.flat()), 30.0);
+}
+
+TEST_P(WeightsOfBothTypes, RefuseUnknownNamesAndWrongCounts) {
+  const auto backend = make_ref_backend(GetParam());
+  Weights weights(WeightLayout(EncoderConfig{.layers = 1}), *backend);
+  EXPECT_FALSE(weights.find("backbone.layers.0.mixer.in_proj.bias"));
+  EXPECT_THROW(weights.view("lm_head.weight"), ContractError);
+  EXPECT_THROW(weights.set("backbone.norm_f.weight", std::vector<float>(3)), ContractError);
+}
+
+TEST_P(WeightsOfBothTypes, KeepTheirViewsWhenTheyMove) {
+  const auto backend = make_ref_backend(GetParam());
+  Weights weights(WeightLayout(EncoderConfig{.layers = 1}), *backend);
+  const void* data = weights.view("backbone.norm_f.weight").data();
+  const Weights moved = std::move(weights);
+  EXPECT_EQ(moved.view("backbone.norm_f.weight").data(), data);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, WeightsOfBothTypes, ::testing::Values(DType::f32, DType::f64));
+
+TEST(BlockWeights, SharesTiedProjectionsBetweenDirections) {
+  const auto backend = make_ref_backend();
+  EncoderConfig config{.layers = 2, .direction = Direction::bidirectional};
+  const Weights tied(WeightLayout(config), *backend);
+  const BlockWeights block = block_weights(config, tied, 1);
+  EXPECT_EQ(block.direction[0].in_proj_rd.data(), block.direction[1].in_proj_rd.data());
+  EXPECT_NE(block.direction[0].conv_ck.data(), block.direction[1].conv_ck.data());
+  config.tied_projections = false;
+  const Weights apart(WeightLayout(config), *backend);
+  const BlockWeights own = block_weights(config, apart, 1);
+  EXPECT_NE(own.direction[0].out_proj_di.data(), own.direction[1].out_proj_di.data());
 }
 
 }  // namespace

@@ -30,6 +30,50 @@ struct AdamwFactors {
   float grad_scale;
 };
 
+/// Rows of the depthwise convolution: y[r] = f(bias + sum_k weight_kc[k] * x[r + k]), f = SiLU when `silu`.
+struct Conv1dRows {
+  std::int64_t channels;
+  int taps;  ///< 2 to 8
+  int rows;
+  const float* const* x;   ///< rows + taps - 1 pointers to rows, oldest first
+  const float* weight_kc;  ///< (taps, channels), dense
+  const float* bias;       ///< may be null
+  bool silu;
+  float* const* y;  ///< rows pointers
+};
+
+/// Gradient at the sums: forward.y[r] receives du[r] = dy[r] * f'(u[r]); dweight_kc and dbias are added to, or null.
+struct Conv1dGradientRows {
+  Conv1dRows forward;
+  const float* const* dy;
+  float* dweight_kc;
+  float* dbias;
+};
+
+/// One row of the decay mask of the scan: A_row - A_i for the first `count` places, from pairs high + low of floats.
+/// Arrays are read and written in whole vectors: what lies behind `count` must be there, but may hold anything.
+struct ScanMaskRow {
+  std::int64_t count;
+  std::int64_t filled;  ///< columns up to here are written, with zeros from `count` on
+  float row_high;
+  float row_low;
+  const float* high;
+  const float* low;
+  const float* scores;
+  const float* scale;
+};
+
+/// weights[i] = scores[i] * w_i with w_i = exp(A_row - A_i); dscores[i] += products[i] * w_i * delta;
+/// pairs[i] += the same times scores[i].
+struct ScanGradientRow {
+  ScanMaskRow mask;  ///< `scale` is not read
+  float delta;
+  const float* products;
+  float* weights;
+  float* dscores;
+  float* pairs;
+};
+
 /// Unless said otherwise: n elements, dense, out may be an input, n = 0 does nothing, no alignment asked for.
 struct SimdTable {
   CpuIsa isa;
@@ -49,6 +93,12 @@ struct SimdTable {
   void (*pack_transposed)(const float* from, std::int64_t stride, int rows, int lanes, std::int64_t depth, float* to);
   /// to[k * lanes + i] = from[k * stride + i] for i < rows, 0 up to lanes; k < depth.
   void (*pack_copied)(const float* from, std::int64_t stride, int rows, int lanes, std::int64_t depth, float* to);
+
+  /// weights[i] = scores[i] * scale[i] * exp(A_row - A_i)
+  void (*scan_mask_row)(const ScanMaskRow& row, float* weights);
+  void (*scan_gradient_row)(const ScanGradientRow& args);
+  void (*conv1d_rows)(const Conv1dRows& args);
+  void (*conv1d_gradient_rows)(const Conv1dGradientRows& args);
 
   // Elementwise. Errors are in units of the last place of the result.
   void (*exp)(std::int64_t n, const float* x, float* y);      ///< within 2 ulp; 0 and infinity at the ends

@@ -1,9 +1,11 @@
 // Fills the table of one instruction set. Included only by simd_<isa>.cpp.
 #pragma once
 
+#include "core/cpu/simd/conv1d_kernels.hpp"
 #include "core/cpu/simd/elementwise_kernels.hpp"
 #include "core/cpu/simd/gemm_kernels.hpp"
 #include "core/cpu/simd/norm_kernels.hpp"
+#include "core/cpu/simd/scan_kernels.hpp"
 #include "core/cpu/simd/simd.hpp"
 
 namespace strandline::cpu {
@@ -23,6 +25,10 @@ constexpr SimdTable table_of(CpuIsa isa) {
           .gemm_tile_a_columns = G::tile_a_columns,
           .pack_transposed = Pack<W>::transposed,
           .pack_copied = Pack<W>::copied,
+          .scan_mask_row = Scan<W>::mask_row,
+          .scan_gradient_row = Scan<W>::gradient_row,
+          .conv1d_rows = Conv1d<W>::forward,
+          .conv1d_gradient_rows = Conv1d<W>::backward,
           .exp = E::exp,
           .sigmoid = E::sigmoid,
           .silu = E::silu,

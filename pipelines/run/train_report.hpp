@@ -1,0 +1,37 @@
+// One HTML file that says how a model was trained and how good it is. It needs no other file and runs no script.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pipelines/run/judgement.hpp"
+#include "pipelines/run/run_manifest.hpp"
+#include "pipelines/run/training_history.hpp"
+
+namespace strandline {
+
+/// What a class was learnt from and judged on.
+struct ClassData {
+  std::string name;
+  std::int64_t training_sequences = 0;
+  std::int64_t training_bases = 0;
+  std::int64_t held_out_sequences = 0;
+  std::int64_t held_out_bases = 0;
+  std::string held_out;  ///< in words
+};
+
+struct TrainReport {
+  std::string title;
+  std::vector<ClassData> classes;
+  std::vector<Judgement> judgements;  ///< the model first
+  TrainingHistory history;
+  RunManifest manifest;
+  std::vector<std::pair<std::string, std::string>> settings;  ///< name and value, for the table of the model
+  std::vector<std::string> notes;                             ///< sentences on how to read the numbers
+};
+
+std::string to_html(const TrainReport& report);
+
+}  // namespace strandline

@@ -1,0 +1,25 @@
+#include "tests/core/backends.hpp"
+
+#include "core/cpu/cpu_backend.hpp"
+#include "core/ref/ref_backend.hpp"
+
+namespace strandline::testing {
+namespace {
+
+BackendCase cpu_case(const std::string& name, CpuIsa isa, int threads) {
+  return {name, [isa] { return isa <= best_cpu_isa(); },
+          [isa, threads] { return make_cpu_backend({.threads = threads, .isa = isa}); }};
+}
+
+}  // namespace
+
+std::vector<BackendCase> backend_cases() {
+  const auto always = [] { return true; };
+  return {{"Ref64", always, [] { return make_ref_backend(DType::f64); }},
+          {"Ref32", always, [] { return make_ref_backend(DType::f32); }},
+          cpu_case("CpuBaseline", CpuIsa::baseline, 1),
+          cpu_case("CpuAvx2", CpuIsa::avx2, 3),
+          cpu_case("CpuAvx512", CpuIsa::avx512, 3)};
+}
+
+}  // namespace strandline::testing
