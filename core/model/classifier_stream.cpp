@@ -1,12 +1,22 @@
 #include "core/model/classifier_stream.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/base/error.hpp"
 #include "core/tensor/host_copy.hpp"
 
 namespace strandline {
+namespace {
+
+// As in ops::pool: of equal values the first stays, and NaN is the largest.
+double larger(double first, double second) {
+  const bool keep = second <= first || std::isnan(first);
+  return keep ? first : second;
+}
+
+}  // namespace
 
 bool ClassifierStream::supports(const ClassifierConfig& config) {
   return config.encoder.direction == Direction::causal && config.pooling != Pooling::attention;
@@ -41,7 +51,7 @@ void ClassifierStream::take(ConstView hidden_td) {
   for (std::size_t row = 0; row < rows_.size(); row += width) {
     for (std::size_t d = 0; d < width; ++d) {
       switch (classifier_.config().pooling) {
-        case Pooling::max: value_[d] = std::max(value_[d], rows_[row + d]); break;
+        case Pooling::max: value_[d] = larger(value_[d], rows_[row + d]); break;
         case Pooling::last: value_[d] = rows_[row + d]; break;
         default: value_[d] += rows_[row + d];
       }
