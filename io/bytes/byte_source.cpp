@@ -82,7 +82,8 @@ class BgzfSource final : public ByteSource {
     allow_truncated_ = options.allow_truncated;
     if (compression != kBgzf) return;
     check_end_marker();
-    if (options.decode_threads > 1) bgzf_mt(file_.get(), options.decode_threads, kBlocksPerThread);
+    // HTSlib's threads report damage late, and at times not at all: what may be truncated is decoded on this one.
+    if (options.decode_threads > 1 && !allow_truncated_) bgzf_mt(file_.get(), options.decode_threads, kBlocksPerThread);
   }
 
   std::size_t read(char* destination, std::size_t size) override {

@@ -24,7 +24,7 @@ class ByteSource {
 
 struct ByteSourceOptions {
   int decode_threads = 1;        ///< for BGZF; plain gzip has no parallel decoder
-  bool allow_truncated = false;  ///< accept BGZF without its end marker
+  bool allow_truncated = false;  ///< accept BGZF without its end marker; it is then decoded on one thread
 };
 
 /// Opens a file or, for "-", standard input: plain, gzip (several members too) or BGZF, told apart by content.

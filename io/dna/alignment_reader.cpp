@@ -60,6 +60,9 @@ AlignmentReader::AlignmentReader(HtsInput input, const std::string& path, const 
   check_end_marker();
   read_header();
   if (file_->is_cram) set_reference();
+  // HTSlib's threads report damage late, and at times not at all: what may be truncated is decoded on this one.
+  // Nor do they know the line of a SAM record.
+  if (options_.allow_truncated || format_ == "sam") options_.decode_threads = 1;
   if (options_.decode_threads > 1) hts_set_threads(file_.get(), options_.decode_threads);
   if (!options_.bed_file.empty()) {
     bed_.emplace(options_.bed_file);
@@ -76,20 +79,19 @@ void AlignmentReader::check_end_marker() {
   counts_.end_marker_checked = found == kPresent || found == kAbsent || (found == kFormatHasNone && format_ == "sam");
 }
 
-// What a pipe shows only at its end.
-void AlignmentReader::check_pipe_end() {
-  if (counts_.end_marker_checked) return;
+// What a pipe shows only at its end. Files too: where a decoding thread has failed, the end may look clean but for the
+// missing marker.
+void AlignmentReader::check_end() {
   bool missing = false;
   if (file_->is_bgzf) {
     missing = file_->fp.bgzf->no_eof_block != 0;
     counts_.end_marker_checked = true;
-  } else if (file_->is_cram &&
-             options_.decode_threads <= 1) {  // with threads, cram_eof does not tell the two ends apart
-    constexpr int kEndOfStream = 2;
+  } else if (file_->is_cram && options_.decode_threads <= 1 && !counts_.end_marker_checked) {
+    constexpr int kEndOfStream = 2;  // with threads, cram_eof does not tell the two ends apart
     missing = cram_eof(file_->fp.cram) == kEndOfStream;
     counts_.end_marker_checked = true;
   }
-  if (missing && !options_.allow_truncated) throw_missing_end_marker(name_);
+  if (missing && !iterator_ && !options_.allow_truncated) throw_missing_end_marker(name_);
 }
 
 void AlignmentReader::read_header() {
@@ -164,7 +166,7 @@ bool AlignmentReader::next(SequencePiece& piece) {
     fill(piece);
     return true;
   }
-  check_pipe_end();
+  check_end();
   return false;
 }
 

@@ -34,7 +34,7 @@ class AlignmentReader final : public SequenceStream {
   void read_header();
   void set_reference();
   void check_end_marker();
-  void check_pipe_end();
+  void check_end();
   void open_regions(const std::string& path);
   void check_region(const std::string& region) const;
   void check_bed_contigs() const;

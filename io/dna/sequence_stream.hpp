@@ -41,9 +41,9 @@ struct ReadOptions {
   int min_mapq = 0;                     ///< -q
   std::vector<std::string> regions;     ///< -r chr:begin-end, 1-based inclusive as samtools
   std::string bed_file;                 ///< -L
-  bool allow_truncated = false;         ///< accept a missing BGZF end marker
+  bool allow_truncated = false;         ///< accept a missing BGZF end marker; decoding then has one thread
   bool keep_alignments = false;
-  int decode_threads = 1;
+  int decode_threads = 1;  ///< of BGZF, BAM and CRAM; with more than one, damage ends the stream some records early
 };
 
 class SequenceStream {
