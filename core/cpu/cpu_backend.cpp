@@ -14,8 +14,8 @@
 #include "core/cpu/linear_cpu.hpp"
 #include "core/cpu/norm_cpu.hpp"
 #include "core/cpu/pool_cpu.hpp"
+#include "core/cpu/ssd_scan_backward_cpu.hpp"
 #include "core/cpu/ssd_scan_cpu.hpp"
-#include "core/ref/ssd_scan_ref.hpp"
 
 namespace strandline {
 namespace {
@@ -38,7 +38,7 @@ class CpuBackend final : public Backend {
   void do_conv1d(const ops::Conv1dArgs& args) override { cpu::conv1d(context_, args); }
   void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { cpu::conv1d_backward(context_, args); }
   void do_ssd_scan(const ops::SsdScanArgs& args) override { cpu::ssd_scan(context_, args); }
-  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { ref::ssd_scan_backward<float>(args); }
+  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { cpu::ssd_scan_backward(context_, args); }
   void do_rms_norm(const ops::RmsNormArgs& args) override { cpu::rms_norm(context_, args); }
   void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cpu::rms_norm_backward(context_, args); }
   void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) override { cpu::gated_rms_norm(context_, args); }

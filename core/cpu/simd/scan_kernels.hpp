@@ -48,6 +48,16 @@ struct Scan {
     }
     for (; i < row.filled; i += W) store<W>(args.weights + i, V{});
   }
+
+  template <int NV>
+  static void column_dots(std::int64_t rows, const float* a, const float* b, float* sums) {
+    V sum[NV] = {};
+    for (std::int64_t r = 0; r < rows; ++r, a += NV * W, b += NV * W) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) sum[v] += load<W>(a + v * W) * load<W>(b + v * W);
+    }
+    for (int v = 0; v < NV; ++v) store<W>(sums + v * W, sum[v]);
+  }
 };
 
 }  // namespace

@@ -97,6 +97,8 @@ struct SimdTable {
   /// weights[i] = scores[i] * scale[i] * exp(A_row - A_i)
   void (*scan_mask_row)(const ScanMaskRow& row, float* weights);
   void (*scan_gradient_row)(const ScanGradientRow& args);
+  /// sums[j] = sum over ascending r of a[r * gemm_columns + j] * b[r * gemm_columns + j], for gemm_columns columns
+  void (*column_dots)(std::int64_t rows, const float* a, const float* b, float* sums);
   void (*conv1d_rows)(const Conv1dRows& args);
   void (*conv1d_gradient_rows)(const Conv1dGradientRows& args);
 

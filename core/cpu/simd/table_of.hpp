@@ -27,6 +27,7 @@ constexpr SimdTable table_of(CpuIsa isa) {
           .pack_copied = Pack<W>::copied,
           .scan_mask_row = Scan<W>::mask_row,
           .scan_gradient_row = Scan<W>::gradient_row,
+          .column_dots = Scan<W>::template column_dots<NV>,
           .conv1d_rows = Conv1d<W>::forward,
           .conv1d_gradient_rows = Conv1d<W>::backward,
           .exp = E::exp,
