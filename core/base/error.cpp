@@ -10,6 +10,10 @@ std::string describe(const FileLocation& location, const std::string& problem, c
   if (!text.empty()) text += ": ";
   text += problem;
   if (!cure.empty()) text += ". " + cure;
+  // Names come from files: a NUL would cut the message short, an escape could drive a terminal.
+  for (char& letter : text) {
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = '?';
+  }
   return text;
 }
 

@@ -66,8 +66,13 @@ OutputFile::~OutputFile() {
 void OutputFile::write(std::string_view text) { write(text.data(), text.size()); }
 
 void OutputFile::write(const void* data, std::size_t size_bytes) {
-  buffered_.append(static_cast<const char*>(data), size_bytes);
-  if (buffered_.size() >= kBufferBytes) flush();
+  const std::string_view bytes(static_cast<const char*>(data), size_bytes);
+  if (buffered_.size() + size_bytes < kBufferBytes) {
+    buffered_.append(bytes);
+    return;
+  }
+  flush();
+  write_through(bytes);
 }
 
 void OutputFile::overwrite(std::int64_t offset, const void* data, std::size_t size_bytes) {
@@ -85,14 +90,17 @@ void OutputFile::overwrite(std::int64_t offset, const void* data, std::size_t si
 }
 
 void OutputFile::flush() {
-  std::size_t done = 0;
-  while (done < buffered_.size()) {
-    const ssize_t written = ::write(descriptor_, buffered_.data() + done, buffered_.size() - done);
+  write_through(buffered_);
+  buffered_.clear();
+}
+
+void OutputFile::write_through(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) throw IoError(path_ == "-" ? "standard output" : path_, "write", errno);
-    done += static_cast<std::size_t>(written);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
   }
-  buffered_.clear();
 }
 
 void OutputFile::commit() {

@@ -34,6 +34,7 @@ class OutputFile {
 
  private:
   void flush();
+  void write_through(std::string_view bytes);
 
   std::string path_;
   std::string temporary_path_;

@@ -15,9 +15,9 @@ enum class ModelFileKind { model, optimizer };
 
 struct ModelFile {
   int format_version = kModelFormatVersion;
-  std::string config_json;    ///< UTF-8 JSON text; kept byte for byte, not interpreted here
-  std::string metadata_json;  ///< the same: class names, metrics, versions
-  std::vector<NamedTensor> tensors;
+  std::string config_json{};    ///< UTF-8 JSON text; kept byte for byte, not interpreted here
+  std::string metadata_json{};  ///< the same: class names, metrics, versions
+  std::vector<NamedTensor> tensors{};
   ModelFileKind kind = ModelFileKind::model;
 };
 

@@ -12,10 +12,10 @@ namespace strandline {
 
 /// Row-major, densely packed, little-endian. A shape without entries is a scalar (one element); a size may be 0.
 struct NamedTensor {
-  std::string name;
+  std::string name{};
   DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;
-  std::vector<std::byte> data;
+  std::vector<std::int64_t> shape{};
+  std::vector<std::byte> data{};
 };
 
 /// Product of the sizes. @throws ContractError for a negative size or when the product does not fit in int64.
