@@ -57,7 +57,6 @@ step "packages"
 bash apps/install_packages.sh
 
 step "building"
-export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 cmake --preset release -B "$work/build" -DSTRANDLINE_BUILD_TESTS=OFF >"$work/configure.log" || { cat "$work/configure.log" >&2; exit 1; }
 cmake --build "$work/build" --target strandline --parallel "$(nproc)"
 

@@ -28,20 +28,40 @@ function(strandline_library name)
   strandline_public_headers(${name})
 endfunction()
 
-# Every header of the folder is public (installed, and compiled alone by a test), save those of the back ends' insides and
-# those that show a third-party library, which are for the folder's own sources.
+# The headers of a folder are public: installed, and compiled alone by a test. Private are the insides of the back ends, what
+# shows a third-party library, and what includes a private header.
 function(strandline_public_headers name)
-  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.hpp)
-  list(FILTER headers EXCLUDE REGEX "/core/cpu/simd/|/cuda/(base|ops|plans|kernels|attempts)/")
-  set(public_headers "")
-  foreach(header IN LISTS headers)
-    file(STRINGS ${header} third_party REGEX "^#include <(htslib/|hdf5|H5|zlib|cuda)" LIMIT_COUNT 1)
-    if(NOT third_party)
-      list(APPEND public_headers ${header})
-    endif()
-  endforeach()
-  target_sources(strandline_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${public_headers})
+  file(GLOB_RECURSE public RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.hpp)
+  set(private ${public})
+  list(FILTER private INCLUDE REGEX "^core/(cpu|ref)/|^cuda/.*/")
+  list(REMOVE_ITEM private core/cpu/cpu_backend.hpp core/cpu/cpu_isa.hpp core/ref/ref_backend.hpp)
+  set(shows_private "<(htslib/|hdf5|H5|zlib|cuda)")
+  while(private OR shows_private)
+    list(REMOVE_ITEM public ${private})
+    foreach(header IN LISTS private)
+      string(APPEND shows_private "|\"${header}\"")
+    endforeach()
+    string(REGEX REPLACE "^\\|" "" shows_private "${shows_private}")
+    set(private "")
+    foreach(header IN LISTS public)
+      file(STRINGS ${PROJECT_SOURCE_DIR}/${header} found REGEX "^#include (${shows_private})" LIMIT_COUNT 1)
+      if(found)
+        list(APPEND private ${header})
+      endif()
+    endforeach()
+    set(shows_private "")
+  endwhile()
+  list(TRANSFORM public PREPEND ${PROJECT_SOURCE_DIR}/)
+  target_sources(strandline_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${public})
   set_target_properties(strandline_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+endfunction()
+
+# strandline_uses_headers(io Boost::headers): header-only libraries that our sources alone include, so that who links an
+# installed strandline needs none of them.
+function(strandline_uses_headers name)
+  foreach(library IN LISTS ARGN)
+    target_link_libraries(strandline_${name} PRIVATE $<BUILD_INTERFACE:${library}>)
+  endforeach()
 endfunction()
 
 # strandline_test(ops_tests LIBRARIES strandline::core SOURCES a.cpp b.cpp): a GoogleTest program whose cases CTest knows by name.

@@ -15,7 +15,6 @@ for argument in "$@"; do
 done
 
 bash apps/install_packages.sh --test
-export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1  # so that a second checkout finds what the first one compiled
 jobs=$(nproc)
 
 status=0

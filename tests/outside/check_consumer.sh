@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds and runs a small project that uses Strandline as others would.
 #   check_consumer.sh installed BUILD_DIR     installs BUILD_DIR into a folder of its own and finds the package there
-#   check_consumer.sh subdirectory BUILD_DIR  adds the source tree as a subdirectory, without optimisation to be quick
+#   check_consumer.sh subdirectory BUILD_DIR  adds the source tree as a subdirectory, with the flags of a release build, so that
+#                                             ccache has most of it already
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source_dir=$(cd "$here/../.." && pwd)
@@ -22,7 +23,7 @@ case $form in
     arguments+=(-DCMAKE_PREFIX_PATH="$work/prefix" -DALL_HEADERS="$work/all_headers.cpp" -DCMAKE_BUILD_TYPE=Release)
     ;;
   subdirectory)
-    arguments+=(-DSTRANDLINE_SOURCE="$source_dir" -DSTRANDLINE_WITH_CUDA=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0)
+    arguments+=(-DSTRANDLINE_SOURCE="$source_dir" -DSTRANDLINE_WITH_CUDA=OFF -DSTRANDLINE_WARNINGS_AS_ERRORS=ON -DCMAKE_BUILD_TYPE=Release)
     ;;
   *) echo "usage: $0 installed|subdirectory BUILD_DIR" >&2; exit 2 ;;
 esac

@@ -1,11 +1,25 @@
-// Someone else's program: reads a FASTA file and runs a small encoder over it on the CPU.
+// Someone else's program: the mean of an encoder's output for every record of a FASTA file, on the CPU.
 #include <cstdio>
+#include <strandline/core/cpu/cpu_backend.hpp>
+#include <strandline/core/model/classifier.hpp>
+#include <strandline/core/vocab/dna.hpp>
+#include <strandline/io/dna/sequence_stream.hpp>
+#include <vector>
 
-#include <strandline/core/tensor/buffer.hpp>
+int main(int, char** argv) {
+  const auto backend = strandline::make_cpu_backend();
+  strandline::Classifier classifier({.encoder = {.d_model = 64, .layers = 2}}, *backend);
+  classifier.initialise(1);
 
-int main() {
-  strandline::HostMemory memory;
-  const strandline::Buffer buffer(memory, strandline::DType::f32, {2, 3});
-  std::printf("%zu bytes\n", buffer.size_bytes());
-  return buffer.size_bytes() == 24 ? 0 : 1;
+  const auto sequences = strandline::open_sequences(argv[1]);
+  strandline::SequencePiece piece;
+  std::vector<float> embedding(64);
+  while (sequences->next(piece)) {
+    std::vector<std::int32_t> ids(piece.bases.size());
+    strandline::dna::tokenize(piece.bases, ids.data());
+    strandline::PackedBatch batch;
+    batch.add(ids);
+    classifier.embed(batch, embedding);
+    std::printf("%s: %zu bases, first number %.3f\n", piece.name.c_str(), piece.bases.size(), embedding[0]);
+  }
 }
