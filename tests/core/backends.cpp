@@ -15,8 +15,7 @@ BackendCase cpu_case(const std::string& name, CpuIsa isa, int threads) {
 
 std::vector<BackendCase> backend_cases() {
   const auto always = [] { return true; };
-  return {{"Ref64", always, [] { return make_ref_backend(DType::f64); }},
-          {"Ref32", always, [] { return make_ref_backend(DType::f32); }},
+  return {{"Reference", always, [] { return make_ref_backend(DType::f64); }},
           cpu_case("CpuBaseline", CpuIsa::baseline, 1),
           cpu_case("CpuAvx2", CpuIsa::avx2, 3),
           cpu_case("CpuAvx512", CpuIsa::avx512, 3)};

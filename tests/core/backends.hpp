@@ -19,7 +19,7 @@ struct BackendCase {
   friend std::ostream& operator<<(std::ostream& out, const BackendCase& each) { return out << each.name; }
 };
 
-/// The reference in double and in single precision, and the CPU with every instruction set, one thread and three.
+/// The reference in double, and the CPU with every instruction set, one thread and three.
 std::vector<BackendCase> backend_cases();
 
 }  // namespace strandline::testing

@@ -241,7 +241,11 @@ TEST_P(Training, ResumesFromItsStateToTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Directions, Training, ::testing::Values(Direction::causal, Direction::bidirectional));
+INSTANTIATE_TEST_SUITE_P(Directions, Training, ::testing::Values(Direction::causal, Direction::bidirectional),
+                         [](const auto& each) {
+                           return each.param == Direction::causal ? std::string("Causal")
+                                                                  : std::string("Bidirectional");
+                         });
 
 }  // namespace
 }  // namespace strandline
