@@ -5,6 +5,7 @@
 #   <!-- run -->                     bash, run as it stands; a command that fails fails the test
 #   <!-- run, prints: REGEX -->      the same, and standard output must match
 #   <!-- same as: PATH -->           the block is the file PATH of the repository, which another test builds and runs
+#   <!-- lines of: PATH -->          each line of the block stands in that file, which another test uses
 #   <!-- not run: REASON -->         shown only
 # `dna train` gets the flags of tests/fixture/quick_training on top, so that it takes seconds; nothing else is changed.
 set -euo pipefail
@@ -60,6 +61,12 @@ for block in "$scratch"/blocks/*; do
       ;;
     "same as: "*)
       diff "$scratch/code" "$root/${marker#same as: }" >&2 || { echo "$place: not the same as ${marker#same as: }" >&2; exit 1; }
+      ran=$((ran + 1))
+      ;;
+    "lines of: "*)
+      while IFS= read -r line; do
+        grep -qF -e "$line" "$root/${marker#lines of: }" || { echo "$place: '$line' is not in ${marker#lines of: }" >&2; exit 1; }
+      done <"$scratch/code"
       ran=$((ran + 1))
       ;;
     "not run: "?*) shown=$((shown + 1)) ;;

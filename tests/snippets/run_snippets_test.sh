@@ -58,6 +58,13 @@ expect 1 'not the same as' <<'PAGE'
 int main() {}
 ```
 PAGE
+expect 1 "'no such line' is not in tests/run.sh" <<'PAGE'
+<!-- lines of: tests/run.sh -->
+```cmake
+set -euo pipefail
+no such line
+```
+PAGE
 expect 0 '2 blocks run' <<'PAGE'
 <!-- run, prints: ^dna train x --steps -->
 ```bash
