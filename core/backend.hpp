@@ -22,11 +22,11 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual std::string name() const = 0;   ///< "ref", "cpu", "cuda:0"
-  virtual DType dtype() const = 0;        ///< storage type of activations
+  virtual std::string name() const = 0;        ///< "ref", "cpu", "cuda:0"
+  virtual DType dtype() const = 0;             ///< storage type of activations
   virtual DType accumulate_dtype() const = 0;  ///< type of weights, gradients, states, optimiser state, residual stream
   virtual Memory& memory() = 0;
-  virtual void synchronize() = 0;         ///< returns when all enqueued work is done
+  virtual void synchronize() = 0;  ///< returns when all enqueued work is done
 
   virtual void do_linear(const ops::LinearArgs& args) = 0;
   virtual void do_linear_backward(const ops::LinearBackwardArgs& args) = 0;

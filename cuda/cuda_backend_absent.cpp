@@ -5,7 +5,8 @@
 namespace strandline {
 
 std::unique_ptr<Backend> make_cuda_backend(int) {
-  throw UnavailableError("this strandline was built without CUDA. Use --device cpu, or build with the CUDA Toolkit installed");
+  throw UnavailableError(
+      "this strandline was built without CUDA. Use --device cpu, or build with the CUDA Toolkit installed");
 }
 
 std::string cuda_build_version() { return {}; }

@@ -22,10 +22,10 @@ class ContractError : public Error {
 /// A place in a file. Negative numbers and empty names mean "not known".
 struct FileLocation {
   std::string file;
-  std::string record{};             ///< name or number of the record
-  std::int64_t line = -1;           ///< 1-based
-  std::int64_t byte_offset = -1;    ///< 0-based, in the uncompressed text unless the problem says otherwise
-  std::string column{};             ///< name of the column of a table
+  std::string record{};           ///< name or number of the record
+  std::int64_t line = -1;         ///< 1-based
+  std::int64_t byte_offset = -1;  ///< 0-based, in the uncompressed text unless the problem says otherwise
+  std::string column{};           ///< name of the column of a table
 };
 
 /// "file: record 'x', line 3, byte 17, column 'label'"

@@ -10,9 +10,11 @@ namespace strandline {
 
 /// Philox-4x32-10. Four independent 32-bit draws for a 64-bit key and a 128-bit counter.
 /// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_high, std::uint64_t counter_low) {
-  std::array<std::uint32_t, 4> c{static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32U),
-                                 static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32U)};
+constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_high,
+                                              std::uint64_t counter_low) {
+  std::array<std::uint32_t, 4> c{
+      static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32U),
+      static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32U)};
   auto k0 = static_cast<std::uint32_t>(key);
   auto k1 = static_cast<std::uint32_t>(key >> 32U);
   for (int round = 0; round < 10; ++round) {
@@ -29,7 +31,8 @@ constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t c
 /// Uniform in [0, 1) with 24 bits, exact in float.
 constexpr float uniform_from(std::uint32_t bits) { return static_cast<float>(bits >> 8U) * 0x1p-24F; }
 
-/// A stream of draws under one (seed, stream) pair; its position is one integer, so resuming means storing that integer.
+/// A stream of draws under one (seed, stream) pair; its position is one integer, so resuming means storing that
+/// integer.
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::uint64_t stream, std::uint64_t position = 0)

@@ -12,24 +12,25 @@ class Backend;
 
 namespace strandline::ops {
 
-/// Letters: T tokens in the pack, S sequences, C channels, K taps (2 <= K <= 8). The last axis of every tensor is dense.
-/// Each sequence stands alone. In scan order (ascending tokens, or descending within the sequence when `reverse`):
+/// Letters: T tokens in the pack, S sequences, C channels, K taps (2 <= K <= 8). The last axis of every tensor is
+/// dense. Each sequence stands alone. In scan order (ascending tokens, or descending within the sequence when
+/// `reverse`):
 ///
 ///     u[t, c] = bias[c] + sum_k weight[c, k] * x[t - (K - 1) + k, c]      y = u * sigmoid(u) when `silu`, else u
 ///
-/// where x before the sequence's first token comes from initial_state (zeros when absent): row K-2 is the token just before.
-/// final_state receives the last K-1 inputs in scan order, oldest first, taking older ones from initial_state when the
-/// sequence is shorter. y must not overlap an input. Empty packs and empty sequences are legal; an empty sequence's
-/// final state is its initial state.
+/// where x before the sequence's first token comes from initial_state (zeros when absent): row K-2 is the token just
+/// before. final_state receives the last K-1 inputs in scan order, oldest first, taking older ones from initial_state
+/// when the sequence is shorter. y must not overlap an input. Empty packs and empty sequences are legal; an empty
+/// sequence's final state is its initial state.
 struct Conv1dArgs {
   ConstView x_tc;
   ConstView weight_ck;
-  ConstView bias_c{};              ///< absent: no bias
+  ConstView bias_c{};                       ///< absent: no bias
   std::span<const std::int64_t> seq_begin;  ///< S + 1 ascending offsets into T: first 0, last T (host memory)
   bool reverse = false;
   bool silu = true;
-  ConstView initial_state_skc{};   ///< (S, K-1, C); absent: zeros
-  View final_state_skc{};          ///< (S, K-1, C); absent: not wanted
+  ConstView initial_state_skc{};  ///< (S, K-1, C); absent: zeros
+  View final_state_skc{};         ///< (S, K-1, C); absent: not wanted
   View y_tc;
 };
 

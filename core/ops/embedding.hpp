@@ -9,8 +9,8 @@ class Backend;
 
 namespace strandline::ops {
 
-/// Letters: T tokens, V vocabulary, D model width. ids are i32 in [0, V); an id outside is an error where the ids are in
-/// host memory, and undefined elsewhere.
+/// Letters: T tokens, V vocabulary, D model width. ids are i32 in [0, V); an id outside is an error where the ids are
+/// in host memory, and undefined elsewhere.
 ///
 ///     y[t, :] = table[ids[t], :]
 struct EmbeddingArgs {

@@ -17,14 +17,16 @@ namespace strandline::ops {
 struct LinearArgs {
   ConstView x_ti;
   ConstView weight_oi;
-  ConstView bias_o{};       ///< absent: no bias
+  ConstView bias_o{};  ///< absent: no bias
   View y_to;
   bool accumulate = false;  ///< add to y instead of overwriting it
 };
 
-/// Gradients of LinearArgs given dy. dx is overwritten; dweight and dbias are added to. Absent outputs are not computed.
+/// Gradients of LinearArgs given dy. dx is overwritten; dweight and dbias are added to. Absent outputs are not
+/// computed.
 ///
-///     dx[t, i] = sum_o dy[t, o] * weight[o, i]      dweight[o, i] += sum_t dy[t, o] * x[t, i]      dbias[o] += sum_t dy[t, o]
+///     dx[t, i] = sum_o dy[t, o] * weight[o, i]      dweight[o, i] += sum_t dy[t, o] * x[t, i]      dbias[o] += sum_t
+///     dy[t, o]
 struct LinearBackwardArgs {
   ConstView x_ti;
   ConstView weight_oi;

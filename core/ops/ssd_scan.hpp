@@ -37,14 +37,14 @@ struct SsdScanArgs {
   ConstView a_log_h;
   ConstView b_tgn;
   ConstView c_tgn;
-  ConstView d_h{};                  ///< absent: no skip term
-  ConstView dt_bias_h{};            ///< absent: zero
+  ConstView d_h{};        ///< absent: no skip term
+  ConstView dt_bias_h{};  ///< absent: zero
   StepSize step{};
   std::span<const std::int64_t> seq_begin;  ///< S + 1 ascending offsets into T: first 0, last T (host memory)
   bool reverse = false;
-  std::int64_t chunk = 64;          ///< tokens per chunk of the chunked form, counted from each sequence's start in scan order
-  ConstView initial_state_shpn{};   ///< absent: zeros
-  View final_state_shpn{};          ///< absent: not wanted
+  std::int64_t chunk = 64;  ///< tokens per chunk of the chunked form, counted from each sequence's start in scan order
+  ConstView initial_state_shpn{};  ///< absent: zeros
+  View final_state_shpn{};         ///< absent: not wanted
   View y_thp;
 };
 

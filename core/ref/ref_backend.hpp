@@ -1,4 +1,5 @@
-// The reference back end: plain loops, one token at a time. Truth in double; in float it is the yardstick of error bounds.
+// The reference back end: plain loops, one token at a time. Truth in double; in float it is the yardstick of error
+// bounds.
 #pragma once
 
 #include <memory>

@@ -59,8 +59,8 @@ bool ConstView::is_dense() const { return strides_ == dense_strides(shape_); }
 
 ConstView ConstView::slice(int axis, std::int64_t begin, std::int64_t end) const {
   if (axis < 0 || axis >= rank() || begin < 0 || begin > end || end > size(axis)) {
-    throw ContractError("slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") of axis " + std::to_string(axis) +
-                        " is outside " + to_string(shape_));
+    throw ContractError("slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") of axis " +
+                        std::to_string(axis) + " is outside " + to_string(shape_));
   }
   ConstView part = *this;
   part.data_ = static_cast<const std::byte*>(data_) +

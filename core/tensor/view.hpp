@@ -1,4 +1,5 @@
-// Tensors seen, not owned: pointer, element type, device, shape and strides. The only form in which tensors cross the seam.
+// Tensors seen, not owned: pointer, element type, device, shape and strides. The only form in which tensors cross the
+// seam.
 #pragma once
 
 #include <array>

@@ -27,7 +27,8 @@ View Workspace::take(DType dtype, const Shape& shape) {
   const std::int64_t bytes =
       round_up(checked_product(shape.elements(), static_cast<std::int64_t>(size_of(dtype))), kAlignmentBytes);
   const auto size_bytes = static_cast<std::size_t>(bytes);
-  while (current_ < blocks_.size() && blocks_[current_].used_bytes + size_bytes > blocks_[current_].bytes.size_bytes()) ++current_;
+  while (current_ < blocks_.size() && blocks_[current_].used_bytes + size_bytes > blocks_[current_].bytes.size_bytes())
+    ++current_;
   if (current_ == blocks_.size()) {
     const std::int64_t last = blocks_.empty() ? 0 : static_cast<std::int64_t>(blocks_.back().bytes.size_bytes());
     // A block for one large tensor is exactly as large as it: doubling would cost gigabytes at a million tokens.

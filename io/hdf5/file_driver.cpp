@@ -84,7 +84,7 @@ bool in_range(haddr_t address, std::size_t size_bytes) {
 H5FD_t* open_driver(const char*, unsigned, hid_t access, haddr_t) {
   auto* const* info = static_cast<FileBytes* const*>(H5Pget_driver_info(access));
   if (info == nullptr) return nullptr;
-  auto* file = new DriverFile;
+  auto* file = new DriverFile;  // allow: HDF5 owns it until close_driver
   file->bytes = *info;
   file->end_of_file = static_cast<haddr_t>(file->bytes->size_bytes());
   return &file->common;

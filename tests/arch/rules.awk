@@ -88,8 +88,8 @@ function check_denials(code) {
   }
   if (is_header && code ~ /(^|[^A-Za-z0-9_])using namespace /) breach("using-namespace", "not in a header")
   if (!starts(FILENAME, "core/tensor/")) {
-    if (code ~ /(^|[^A-Za-z0-9_])(malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup)[ ]*\(/) breach("raw-memory", "only core/tensor allocates by hand")
-    if (code ~ /(^|[^A-Za-z0-9_])new([ ]*\(|[ ]+[A-Za-z_:])/) breach("raw-memory", "own it with std::unique_ptr or a container, not with new")
+    if (top != "tests" && code ~ /(^|[^A-Za-z0-9_])(malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup)[ ]*\(/) breach("raw-memory", "only core/tensor allocates by hand")
+    if (code ~ /(^|[^A-Za-z0-9_])new([ ]*\(|[ ]+[A-Za-z_:])/ && code !~ /operator new/) breach("raw-memory", "own it with std::unique_ptr or a container, not with new")
   }
   if (code ~ /^[ \t]*#[ \t]*(if|ifdef|ifndef|elif)([^a-z]|$)/ && FILENAME !~ /^(core\/cpu\/simd|cuda\/base)\//)
     breach("conditional", "#if belongs to core/cpu/simd and cuda/base; elsewhere use a stub or a virtual call")
