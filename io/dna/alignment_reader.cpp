@@ -31,18 +31,6 @@ const char* format_name(const htsFile& file) {
   }
 }
 
-// The contigs at hand, for an error: the first few names.
-std::string contig_list(const sam_hdr_t& header) {
-  constexpr int kShown = 8;
-  const int count = sam_hdr_nref(&header);
-  if (count == 0) return "The file has no contigs";
-  std::string list = "Its contigs are ";
-  for (int tid = 0; tid < std::min(count, kShown); ++tid)
-    list += (tid > 0 ? ", '" : "'") + std::string(sam_hdr_tid2name(&header, tid)) + "'";
-  if (count > kShown) list += ", ... (" + std::to_string(count) + " in all)";
-  return list;
-}
-
 }  // namespace
 
 std::unique_ptr<SequenceStream> open_alignments(HtsInput input, const std::string& path, const ReadOptions& options) {
@@ -68,7 +56,7 @@ AlignmentReader::AlignmentReader(HtsInput input, const std::string& path, const 
     bed_.emplace(options_.bed_file);
     check_bed_contigs();
   }
-  if (!options_.regions.empty()) open_regions(path);
+  if (!options_.regions.empty()) regions_.emplace(*file_, header_->get(), path, options_.regions);
 }
 
 void AlignmentReader::check_end_marker() {
@@ -91,7 +79,7 @@ void AlignmentReader::check_end() {
     missing = cram_eof(file_->fp.cram) == kEndOfStream;
     counts_.end_marker_checked = true;
   }
-  if (missing && !iterator_ && !options_.allow_truncated) throw_missing_end_marker(name_);
+  if (missing && !regions_ && !options_.allow_truncated) throw_missing_end_marker(name_);
 }
 
 void AlignmentReader::read_header() {
@@ -112,40 +100,6 @@ void AlignmentReader::set_reference() {
   if (hts_set_opt(file_.get(), CRAM_OPT_REFERENCE, reference_->indexed_path().c_str()) != 0) {
     throw DataError({options_.reference}, "the reference cannot be used", "Make its index again with samtools faidx");
   }
-}
-
-void AlignmentReader::check_region(const std::string& region) const {
-  if (region == "*" || region == ".") return;  // the unplaced reads; everything
-  const sam_hdr_t& header = header_->get();
-  int tid = -1;
-  hts_pos_t begin = 0;
-  hts_pos_t end = 0;
-  const char* rest = sam_parse_region(const_cast<sam_hdr_t*>(&header), region.c_str(), &tid, &begin, &end, 0);
-  if (rest != nullptr && *rest == '\0' && begin < end) return;
-  const std::string contig = region.substr(0, region.rfind(':'));
-  const bool known = sam_hdr_name2tid(const_cast<sam_hdr_t*>(&header), region.c_str()) >= 0 ||
-                     sam_hdr_name2tid(const_cast<sam_hdr_t*>(&header), contig.c_str()) >= 0;
-  if (known)
-    throw DataError({name_}, "the region '" + region + "' cannot be understood",
-                    "Write contig, contig:begin or contig:begin-end, counting from 1");
-  throw DataError({name_}, "the region '" + region + "' is on no contig of this file", contig_list(header));
-}
-
-void AlignmentReader::open_regions(const std::string& path) {
-  for (const std::string& region : options_.regions) check_region(region);
-  const char* index_name = format_ == "cram" ? ".crai" : ".bai or .csi";
-  if (path != "-") index_.reset(sam_index_load3(file_.get(), path.c_str(), nullptr, HTS_IDX_SILENT_FAIL));
-  if (!index_) {
-    throw DataError({name_}, std::string("regions need an index (") + index_name + "), and there is none",
-                    path == "-" || format_ == "sam"
-                        ? "Give a sorted and indexed BAM file, or filter with a BED file (-L), which needs no index"
-                        : "Make it with samtools index, or filter with a BED file (-L), which needs no index");
-  }
-  std::vector<char*> names;
-  for (std::string& region : options_.regions) names.push_back(region.data());
-  iterator_.reset(sam_itr_regarray(index_.get(), const_cast<sam_hdr_t*>(&header_->get()), names.data(),
-                                   static_cast<unsigned>(names.size())));
-  if (!iterator_) throw DataError({name_}, "the index does not fit the file", "Make it again with samtools index");
 }
 
 // A BED file of another naming ("chr1" for "1") would drop every read in silence.
@@ -173,8 +127,7 @@ bool AlignmentReader::next(SequencePiece& piece) {
 bool AlignmentReader::read_record() {
   errno = 0;
   sam_hdr_t* header = const_cast<sam_hdr_t*>(&header_->get());
-  const int status = iterator_ ? sam_itr_next(file_.get(), iterator_.get(), record_.get())
-                               : sam_read1(file_.get(), header, record_.get());
+  const int status = regions_ ? regions_->next(*record_) : sam_read1(file_.get(), header, record_.get());
   if (status < -1) throw_unreadable();
   if (status == -1) return false;
   ++records_seen_;

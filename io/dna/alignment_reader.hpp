@@ -12,6 +12,7 @@
 #include "io/dna/alignment_record.hpp"
 #include "io/dna/bed_filter.hpp"
 #include "io/dna/cram_reference.hpp"
+#include "io/dna/region_iterator.hpp"
 #include "io/dna/sequence_stream.hpp"
 
 namespace strandline {
@@ -35,8 +36,6 @@ class AlignmentReader final : public SequenceStream {
   void set_reference();
   void check_end_marker();
   void check_end();
-  void open_regions(const std::string& path);
-  void check_region(const std::string& region) const;
   void check_bed_contigs() const;
   bool read_record();
   bool passes();
@@ -50,8 +49,7 @@ class AlignmentReader final : public SequenceStream {
   std::optional<CramReference> reference_;  // outlives file_, which reads from it
   HtsFilePtr file_;
   std::shared_ptr<const AlignmentHeader> header_;
-  IndexPtr index_;
-  IteratorPtr iterator_;
+  std::optional<RegionIterator> regions_;
   std::optional<BedFilter> bed_;
   RecordPtr record_ = make_record();
   ReadCounts counts_;
