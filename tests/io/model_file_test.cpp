@@ -4,7 +4,9 @@
 #include <hdf5.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -325,10 +327,16 @@ TEST_F(ModelFileTest, NamesTheFolderItCannotWriteTo) {
   // Read-only for root, too.
   EXPECT_THAT(message_of<IoError>([&] { write_model_file("/proc/m.h5", tiny_model()); }),
               HasSubstr("/proc/m.h5: cannot create"));
-  if (::geteuid() == 0) GTEST_SKIP() << "root may write to a read-only folder";
-  ::chmod(folder_.path().c_str(), 0500);
-  EXPECT_THAT(message_of<IoError>([&] { write_model_file(path_, tiny_model()); }), HasSubstr("Permission denied"));
+  ::chmod(folder_.path().c_str(), 0555);
+  const auto result = testing::in_child_with_file_limit(RLIM_INFINITY, [&] {
+    // Root may write anywhere; nobody may not.
+    if (::geteuid() == 0 && ::seteuid(65534) != 0) throw IoError("test", "become nobody", errno);
+    write_model_file(path_, tiny_model());
+  });
   ::chmod(folder_.path().c_str(), 0700);
+  EXPECT_EQ(result.exit_status, 1);
+  EXPECT_THAT(result.message, HasSubstr("model.h5: cannot create a file in"));
+  EXPECT_THAT(result.message, HasSubstr("Permission denied"));
 }
 
 }  // namespace
