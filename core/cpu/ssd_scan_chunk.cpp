@@ -8,6 +8,10 @@
 namespace strandline::cpu {
 namespace {
 
+// exp() of this is zero in float, so that a step below it need not be told from this one; without it, A could become
+// minus infinity, and the difference of two such sums is not a number.
+constexpr double kForgotten = -200.0;
+
 std::int64_t longest_sequence(std::span<const std::int64_t> seq_begin) {
   std::int64_t longest = 0;
   for (std::size_t s = 1; s < seq_begin.size(); ++s) longest = std::max(longest, seq_begin[s] - seq_begin[s - 1]);
@@ -131,7 +135,7 @@ void compute_steps(const SimdTable& simd, const ops::SsdScanArgs& args, const Sc
   steps.a = -std::exp(args.a_log_h.as<float>()[head]);
   double sum = 0.0;
   for (std::int64_t q = 0; q < chunk.count; ++q) {
-    sum += static_cast<double>(steps.delta[q]) * static_cast<double>(steps.a);
+    sum += std::max(static_cast<double>(steps.delta[q]) * static_cast<double>(steps.a), kForgotten);
     steps.high[q] = static_cast<float>(sum);
     steps.low[q] = static_cast<float>(sum - static_cast<double>(steps.high[q]));
   }

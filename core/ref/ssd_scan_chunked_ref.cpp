@@ -32,15 +32,15 @@ void outputs(const Head& head, const Chunk& chunk, const std::vector<double>& st
     for (std::int64_t p = 0; p < head.width(); ++p) {
       double from_state = 0.0;
       for (std::int64_t n = 0; n < head.states(); ++n) {
-        from_state += head.c(t, n) * state[static_cast<std::size_t>(p * head.states() + n)];
+        from_state += head.c(t)[n] * state[static_cast<std::size_t>(p * head.states() + n)];
       }
-      y[static_cast<std::size_t>(p)] = std::exp(chunk.sum(t)) * from_state + head.d() * head.x(t, p);
+      y[static_cast<std::size_t>(p)] = std::exp(chunk.sum(t)) * from_state + head.d() * head.x(t)[p];
     }
     for (std::int64_t s = chunk.begin; s <= t; ++s) {
       double score = 0.0;
-      for (std::int64_t n = 0; n < head.states(); ++n) score += head.c(t, n) * head.b(s, n);
+      for (std::int64_t n = 0; n < head.states(); ++n) score += head.c(t)[n] * head.b(s)[n];
       score *= std::exp(chunk.sum(t) - chunk.sum(s)) * head.step(s).delta;
-      for (std::int64_t p = 0; p < head.width(); ++p) y[static_cast<std::size_t>(p)] += score * head.x(s, p);
+      for (std::int64_t p = 0; p < head.width(); ++p) y[static_cast<std::size_t>(p)] += score * head.x(s)[p];
     }
     for (std::int64_t p = 0; p < head.width(); ++p) {
       at<double>(head.args.y_thp, head.token(t), head.head, p) = y[static_cast<std::size_t>(p)];
@@ -56,7 +56,7 @@ void advance(const Head& head, const Chunk& chunk, std::vector<double>& state) {
     const double scale = std::exp(total - chunk.sum(s)) * head.step(s).delta;
     for (std::int64_t p = 0; p < head.width(); ++p) {
       for (std::int64_t n = 0; n < head.states(); ++n) {
-        state[static_cast<std::size_t>(p * head.states() + n)] += scale * head.x(s, p) * head.b(s, n);
+        state[static_cast<std::size_t>(p * head.states() + n)] += scale * head.x(s)[p] * head.b(s)[n];
       }
     }
   }

@@ -23,15 +23,15 @@ void attend(const Head& head, const std::vector<double>& sums, const std::vector
   std::vector<double> scores;
   for (std::int64_t s = 0; s <= t; ++s) {
     double product = 0.0;
-    for (std::int64_t n = 0; n < head.states(); ++n) product += head.c(t, n) * head.b(s, n);
+    for (std::int64_t n = 0; n < head.states(); ++n) product += head.c(t)[n] * head.b(s)[n];
     scores.push_back(product * weight(head, sums, t, s));
   }
   const double carried = std::exp(sums[static_cast<std::size_t>(t)]);
   for (std::int64_t p = 0; p < head.width(); ++p) {
-    double y = head.d() * head.x(t, p);
-    for (std::int64_t s = 0; s <= t; ++s) y += scores[static_cast<std::size_t>(s)] * head.x(s, p);
+    double y = head.d() * head.x(t)[p];
+    for (std::int64_t s = 0; s <= t; ++s) y += scores[static_cast<std::size_t>(s)] * head.x(s)[p];
     for (std::int64_t n = 0; n < head.states(); ++n) {
-      y += carried * start[static_cast<std::size_t>(p * head.states() + n)] * head.c(t, n);
+      y += carried * start[static_cast<std::size_t>(p * head.states() + n)] * head.c(t)[n];
     }
     at<double>(head.args.y_thp, head.token(t), head.head, p) = y;
   }
@@ -45,7 +45,7 @@ std::vector<double> state_at_end(const Head& head, const std::vector<double>& su
     const double scale = weight(head, sums, last, s);
     for (std::int64_t p = 0; p < head.width(); ++p) {
       for (std::int64_t n = 0; n < head.states(); ++n) {
-        state[static_cast<std::size_t>(p * head.states() + n)] += scale * head.x(s, p) * head.b(s, n);
+        state[static_cast<std::size_t>(p * head.states() + n)] += scale * head.x(s)[p] * head.b(s)[n];
       }
     }
   }

@@ -12,9 +12,11 @@ template <class T>
 void advance(const ScanHead<T>& head, std::int64_t place, T* state) {
   const T delta = head.step(place).delta;
   const T decay = std::exp(delta * head.a());
+  const T* x = head.x(place);
+  const T* b = head.b(place);
   for (std::int64_t p = 0; p < head.width(); ++p) {
-    const T dx = delta * head.x(place, p);
-    for (std::int64_t n = 0; n < head.states(); ++n, ++state) *state = decay * *state + dx * head.b(place, n);
+    const T dx = delta * x[p];
+    for (std::int64_t n = 0; n < head.states(); ++n, ++state) *state = decay * *state + dx * b[n];
   }
 }
 
@@ -68,25 +70,30 @@ class HeadBackward {
     const std::int64_t h = head_.head;
     const auto step = head_.step(place);
     const T decay = std::exp(step.delta * head_.a());
+    const T* x = head_.x(place);
+    const T* b = head_.b(place);
+    const T* c = head_.c(place);
+    T* db = args_.db_tgn ? &at<T>(args_.db_tgn, token, head_.group, 0) : nullptr;
+    T* dc = args_.dc_tgn ? &at<T>(args_.dc_tgn, token, head_.group, 0) : nullptr;
     T ddecay = T(0);
     T ddelta = T(0);
     T dd = T(0);
     for (std::int64_t p = 0; p < head_.width(); ++p) {
       const T dy = at<T>(args_.dy_thp, token, h, p);
-      const T x = head_.x(place, p);
+      const T* before = state_before(place) + p * head_.states();
+      const T* after = state_before(place + 1) + p * head_.states();
+      T* dstate = dstate_.data() + p * head_.states();
       T dstate_b = T(0);
       for (std::int64_t n = 0; n < head_.states(); ++n) {
-        const std::int64_t cell = p * head_.states() + n;
-        T& dstate = dstate_[static_cast<std::size_t>(cell)];
-        if (args_.dc_tgn) at<T>(args_.dc_tgn, token, head_.group(), n) += dy * state_before(place + 1)[cell];
-        dstate += dy * head_.c(place, n);
-        if (args_.db_tgn) at<T>(args_.db_tgn, token, head_.group(), n) += step.delta * x * dstate;
-        dstate_b += dstate * head_.b(place, n);
-        ddecay += dstate * state_before(place)[cell];
-        dstate *= decay;
+        if (dc) dc[n] += dy * after[n];
+        dstate[n] += dy * c[n];
+        if (db) db[n] += step.delta * x[p] * dstate[n];
+        dstate_b += dstate[n] * b[n];
+        ddecay += dstate[n] * before[n];
+        dstate[n] *= decay;
       }
-      ddelta += x * dstate_b;
-      dd += dy * x;
+      ddelta += x[p] * dstate_b;
+      dd += dy * x[p];
       if (args_.dx_thp) at<T>(args_.dx_thp, token, h, p) = step.delta * dstate_b + head_.d() * dy;
     }
     ddelta += ddecay * decay * head_.a();
@@ -112,11 +119,12 @@ void ssd_scan(const ops::SsdScanArgs& args) {
     std::vector<T> state = head.initial_state();
     for (std::int64_t place = 0; place < head.length(); ++place) {
       advance(head, place, state.data());
-      for (std::int64_t p = 0; p < head.width(); ++p) {
-        T y = head.d() * head.x(place, p);
-        for (std::int64_t n = 0; n < head.states(); ++n) {
-          y += state[static_cast<std::size_t>(p * head.states() + n)] * head.c(place, n);
-        }
+      const T* x = head.x(place);
+      const T* c = head.c(place);
+      const T* row = state.data();
+      for (std::int64_t p = 0; p < head.width(); ++p, row += head.states()) {
+        T y = head.d() * x[p];
+        for (std::int64_t n = 0; n < head.states(); ++n) y += row[n] * c[n];
         at<T>(args.y_thp, head.token(place), head.head, p) = y;
       }
     }

@@ -1,6 +1,5 @@
 // The reference of the scan: by hand, against its two other forms, and its gradients against finite differences.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 
@@ -10,78 +9,84 @@
 #include "core/ref/step_size_ref.hpp"
 #include "tests/ops/ssd_scan_case.hpp"
 
-namespace strandline {
+namespace strandline::test {
 namespace {
-
-using test::ScanCase;
-using test::ScanData;
-using test::ScanGradients;
 
 TEST(SsdScanReference, OneTokenByHand) {
   // delta = softplus(0.5 - 0.5) = log 2; state = delta * x * b on top of exp(-2 log 2) = 1/4 of the initial state.
-  ScanData<double> data({.lengths = {1}, .heads = 1, .groups = 1, .width = 1, .states = 2});
-  data.x = {3.0};
-  data.dt = {0.5};
-  data.dt_bias = {-0.5};
-  data.a_log = {std::log(2.0)};
-  data.b = {1.0, 2.0};
-  data.c = {10.0, 100.0};
-  data.d = {7.0};
-  data.initial_state = {4.0, 8.0};
+  ScanInputs inputs = inputs_of({.lengths = {1}, .heads = 1, .width = 1, .states = 2});
+  inputs.x.values = {3.0};
+  inputs.dt.values = {0.5};
+  inputs.dt_bias.values = {-0.5};
+  inputs.a_log.values = {std::log(2.0)};
+  inputs.b.values = {1.0, 2.0};
+  inputs.c.values = {10.0, 100.0};
+  inputs.d.values = {7.0};
+  inputs.initial_state.values = {4.0, 8.0};
 
-  ref::ssd_scan<double>(data.forward());
+  const Results got = results_of(reference(), forward(inputs));
 
   const double ln2 = std::log(2.0);
-  EXPECT_THAT(data.final_state, testing::Pointwise(testing::DoubleNear(1e-15), {1.0 + 3.0 * ln2, 2.0 + 6.0 * ln2}));
-  EXPECT_NEAR(data.y[0], 10.0 * (1.0 + 3.0 * ln2) + 100.0 * (2.0 + 6.0 * ln2) + 21.0, 1e-12);
+  EXPECT_THAT(named(got, "final_state").values,
+              testing::Pointwise(testing::DoubleNear(1e-15), {1.0 + 3.0 * ln2, 2.0 + 6.0 * ln2}));
+  EXPECT_NEAR(named(got, "y").values[0], 10.0 * (1.0 + 3.0 * ln2) + 100.0 * (2.0 + 6.0 * ln2) + 21.0, 1e-12);
 }
 
 TEST(SsdScanReference, TwoTokensByHandInBothDirections) {
   // No softplus: delta is dt. exp(delta * a) with a = -1 and delta = log 2 halves the state.
   const double ln2 = std::log(2.0);
   for (const bool reverse : {false, true}) {
-    ScanData<double> data({.lengths = {2},
-                           .heads = 1,
-                           .groups = 1,
-                           .width = 1,
-                           .states = 1,
-                           .reverse = reverse,
-                           .step = {.softplus = false},
-                           .with_initial_state = false});
+    ScanInputs inputs = inputs_of(
+        {.lengths = {2}, .heads = 1, .width = 1, .states = 1, .reverse = reverse, .step = {.softplus = false}});
     const std::size_t first = reverse ? 1 : 0;
     const std::size_t second = 1 - first;
-    data.x[first] = 1.0;
-    data.x[second] = 5.0;
-    data.dt = {ln2, ln2};
-    data.dt_bias = {0.0};
-    data.a_log = {0.0};
-    data.b = {1.0, 1.0};
-    data.c = {1.0, 1.0};
-    data.d = {0.0};
+    inputs.x.values[first] = 1.0;
+    inputs.x.values[second] = 5.0;
+    inputs.dt.values = {ln2, ln2};
+    inputs.b.values = {1.0, 1.0};
+    inputs.c.values = {1.0, 1.0};
+    for (HostTensor* zero : {&inputs.dt_bias, &inputs.a_log, &inputs.d, &inputs.initial_state}) zero->values = {0.0};
 
-    ref::ssd_scan<double>(data.forward());
+    const Results got = results_of(reference(), forward(inputs));
 
-    EXPECT_NEAR(data.y[first], ln2, 1e-15);
-    EXPECT_NEAR(data.y[second], ln2 / 2 + 5 * ln2, 1e-15);
-    EXPECT_NEAR(data.final_state[0], ln2 / 2 + 5 * ln2, 1e-15);
+    EXPECT_NEAR(named(got, "y").values[first], ln2, 1e-15);
+    EXPECT_NEAR(named(got, "y").values[second], ln2 / 2 + 5 * ln2, 1e-15);
+    EXPECT_NEAR(named(got, "final_state").values[0], ln2 / 2 + 5 * ln2, 1e-15);
   }
 }
 
+/// Largest difference, relative to the largest number of `want`.
+double relative_error(const HostTensor& got, const HostTensor& want) {
+  double worst = 0.0;
+  double largest = 1e-300;
+  for (std::size_t i = 0; i < want.values.size(); ++i) {
+    worst = std::fmax(worst, std::fabs(got.values[i] - want.values[i]));
+    largest = std::fmax(largest, std::fabs(want.values[i]));
+  }
+  return worst / largest;
+}
+
 TEST(SsdScanReference, ThreeFormsAgree) {
-  for (const ScanCase& scan : test::small_scan_cases()) {
+  for (const ScanCase& scan : small_scan_cases()) {
     SCOPED_TRACE(to_string(scan));
-    ScanData<double> recurrent(scan);
-    ScanData<double> quadratic(scan);
-    ScanData<double> chunked(scan);
+    const ScanInputs inputs = inputs_of(scan);
+    const auto run = [&](void (*form)(const ops::SsdScanArgs&)) {
+      return results_of(reference(), [&](Stage& stage) {
+        ops::SsdScanArgs args = place_forward(stage, inputs);
+        args.y_thp = stage.activation_out("y", inputs.x.shape);
+        args.final_state_shpn = stage.weight_out("final_state", inputs.initial_state.shape);
+        form(args);
+      });
+    };
 
-    ref::ssd_scan<double>(recurrent.forward());
-    ref::ssd_scan_quadratic(quadratic.forward());
-    ref::ssd_scan_chunked(chunked.forward());
+    const Results recurrent = run(ref::ssd_scan<double>);
+    const Results quadratic = run(ref::ssd_scan_quadratic);
+    const Results chunked = run(ref::ssd_scan_chunked);
 
-    EXPECT_LT(test::relative_error(quadratic.y, recurrent.y), 1e-12);
-    EXPECT_LT(test::relative_error(chunked.y, recurrent.y), 1e-12);
-    EXPECT_LT(test::relative_error(quadratic.final_state, recurrent.final_state), 1e-12);
-    EXPECT_LT(test::relative_error(chunked.final_state, recurrent.final_state), 1e-12);
+    for (const char* output : {"y", "final_state"}) {
+      EXPECT_LT(relative_error(named(quadratic, output), named(recurrent, output)), 1e-12) << output;
+      EXPECT_LT(relative_error(named(chunked, output), named(recurrent, output)), 1e-12) << output;
+    }
   }
 }
 
@@ -99,55 +104,41 @@ TEST(SsdScanReference, StepSizeIsClampedAndItsSlopeIsThenZero) {
   EXPECT_EQ(ref::step_value(free, 800.0).slope, 1.0);
 }
 
-/// loss = <dy, y> + <dfinal_state, final_state>
-double loss_of(ScanData<double>& data) {
-  ref::ssd_scan<double>(data.forward());
-  double loss = 0.0;
-  for (std::size_t i = 0; i < data.y.size(); ++i) loss += data.dy[i] * data.y[i];
-  for (std::size_t i = 0; i < data.final_state.size(); ++i) loss += data.dfinal_state[i] * data.final_state[i];
-  return loss;
-}
-
-/// Central differences with two step widths, extrapolated: the error is of fourth order.
-double slope_of(ScanData<double>& data, double& input) {
-  const double kept = input;
-  const auto central = [&](double width) {
-    input = kept + width;
-    const double above = loss_of(data);
-    input = kept - width;
-    const double below = loss_of(data);
-    input = kept;
-    return (above - below) / (2 * width);
-  };
-  const double width = 1e-3;
-  return (4 * central(width / 2) - central(width)) / 3;
+/// The inputs of the scan as a list, in the order of gradients_of().
+ScanInputs with(ScanInputs inputs, const std::vector<HostTensor>& values) {
+  std::size_t next = 0;
+  for (HostTensor ScanInputs::*tensor : {&ScanInputs::x, &ScanInputs::dt, &ScanInputs::a_log, &ScanInputs::b,
+                                         &ScanInputs::c, &ScanInputs::d, &ScanInputs::dt_bias}) {
+    inputs.*tensor = values[next++];
+  }
+  if (inputs.scan.with_states) inputs.initial_state = values[next];
+  return inputs;
 }
 
 TEST(SsdScanReference, GradientMatchesFiniteDifferences) {
-  for (ScanCase scan : test::tiny_scan_cases()) {
+  for (const ScanCase& scan : tiny_scan_cases()) {
     SCOPED_TRACE(to_string(scan));
-    ScanData<double> data(scan);
-    ScanGradients<double> gradients(data);
-    ref::ssd_scan_backward<double>(gradients.backward(data));
+    const ScanInputs inputs = inputs_of(scan);
+    const Results got = results_of(reference(), backward(inputs));
+    std::vector<HostTensor> values{inputs.x, inputs.dt, inputs.a_log, inputs.b, inputs.c, inputs.d, inputs.dt_bias};
+    std::vector<HostTensor> gradients;
+    for (const char* name : {"dx", "ddt", "da_log", "db", "dc", "dd", "ddt_bias"})
+      gradients.push_back(named(got, name));
+    if (scan.with_states) {
+      values.push_back(inputs.initial_state);
+      gradients.push_back(named(got, "dinitial_state"));
+    }
 
-    const auto check = [&](const char* name, std::vector<double>& input, const std::vector<double>& gradient) {
-      ASSERT_EQ(input.size(), gradient.size()) << name;
-      double scale = 1e-3;
-      for (const double g : gradient) scale = std::fmax(scale, std::fabs(g));
-      for (std::size_t i = 0; i < input.size(); ++i) {
-        EXPECT_NEAR(gradient[i], slope_of(data, input[i]), 1e-8 * scale) << name << "[" << i << "]";
-      }
-    };
-    check("x", data.x, gradients.dx);
-    check("dt", data.dt, gradients.ddt);
-    check("a_log", data.a_log, gradients.da_log);
-    check("b", data.b, gradients.db);
-    check("c", data.c, gradients.dc);
-    check("d", data.d, gradients.dd);
-    check("dt_bias", data.dt_bias, gradients.ddt_bias);
-    if (scan.with_initial_state) check("initial_state", data.initial_state, gradients.dinitial_state);
+    expect_gradients(
+        [&](const std::vector<HostTensor>& moved) {
+          const Results outputs = results_of(reference(), forward(with(inputs, moved)));
+          double loss = inner_product(named(outputs, "y"), inputs.dy);
+          if (scan.with_states) loss += inner_product(named(outputs, "final_state"), inputs.dfinal_state);
+          return loss;
+        },
+        values, gradients);
   }
 }
 
 }  // namespace
-}  // namespace strandline
+}  // namespace strandline::test
