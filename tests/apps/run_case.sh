@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs one case of tests/cases: a command line that must end with a given exit code and message.
 #   run_case.sh STRANDLINE CASE TINY      TINY: the folder made by tests/fixture/make_tiny.sh
-# A case is a folder with
-#   args     the command line after `strandline`, quoted as in a shell; {dir} is the case, {out} a path in an empty folder,
-#            {model} and {tiny} come from TINY, {data} is the folder of shared test data (case skipped when there is none)
+# A case is a folder (tests/cases/README.md) with
+#   args     the arguments of `strandline`, one per line; {dir} is the case, {out} an empty folder (or, as a whole argument, a path
+#            in it), {model} and {tiny} come from TINY, {data} is the folder of shared test data (skipped when there is none)
 #   exit     the exit code
 #   stderr   extended regular expressions, one a line, that standard error must match; absent: it must be empty
 #   stdout   the same for standard output; absent: it is not looked at
@@ -30,9 +30,8 @@ if grep -q '{data}' "$dir/args" && [ ! -d "$data" ]; then
   echo "skipped: no shared test data"
   exit 77
 fi
-# xargs reads the words with a shell's quoting, and runs nothing.
-mapfile -t arguments < <(xargs -n 1 printf '%s\n' <"$dir/args" |
-  sed -e "s|{dir}|$dir|g" -e "s|{out}|$scratch/out/result|g" -e "s|{model}|$tiny/model.h5|g" -e "s|{tiny}|$tiny|g" -e "s|{data}|$data|g")
+mapfile -t arguments < <(sed -e "s|{dir}|$dir|g" -e "s|^{out}\$|$scratch/out/result|" -e "s|{out}|$scratch/out|g" \
+  -e "s|{model}|$tiny/model.h5|g" -e "s|{tiny}|$tiny|g" -e "s|{data}|$data|g" "$dir/args")
 input=/dev/null
 [ ! -f "$dir/stdin" ] || input=$dir/stdin
 
