@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/base/checked.hpp"
+#include "core/cpu/simd/flush_subnormals.hpp"
 #include "core/cpu/ssd_scan_chunk_gradient.hpp"
 
 namespace strandline::cpu {
@@ -89,6 +90,7 @@ class ScanBackward {
     const auto chunk = [this](std::int64_t index, int worker) {
       Workspace& scratch = context_.scratch[static_cast<std::size_t>(worker)];
       const Workspace::Scope scope(scratch);
+      const FlushSubnormals flush;
       ScanChunkGradient gradient(context_, args_, shape_, span_);
       gradient.take_scratch(scratch);
       const std::int64_t slot = index / shape_.groups;

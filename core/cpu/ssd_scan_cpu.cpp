@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/base/checked.hpp"
+#include "core/cpu/simd/flush_subnormals.hpp"
 #include "core/cpu/ssd_scan_chunk.hpp"
 
 namespace strandline::cpu {
@@ -126,6 +127,7 @@ void ScanForward::prepare_group(std::int64_t index, int worker) {
 void ScanForward::scan_task(std::int64_t index, int worker) {
   Workspace& scratch = context_.scratch[static_cast<std::size_t>(worker)];
   const Workspace::Scope scope(scratch);
+  const FlushSubnormals flush;
   const auto take = [&](std::int64_t count) { return scratch.take(DType::f32, {count}).as<float>(); };
   const std::int64_t part = index % parts_;
   const std::int64_t panels = shape_.panels / parts_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/cpu/simd/flush_subnormals.hpp"
+
 namespace strandline::cpu {
 namespace {
 
@@ -53,6 +55,7 @@ void ScanStates::run(const Edges& edges) {
   const std::int64_t tasks = span_.block.run_count * per_run;
   const auto pass = [&](std::int64_t index, int worker) {
     const Workspace::Scope scope(context_.scratch[static_cast<std::size_t>(worker)]);
+    const FlushSubnormals flush;
     const std::int64_t number = index % tasks;
     Task task = take_task(span_.block.runs[number / per_run], number % per_run, worker);
     if (index < tasks) {
@@ -70,6 +73,7 @@ void ScanStates::run_last(const float* before, float* after) {
   context_.team.parallel_for(last.chunks * shape_.groups, std::ref(pack));
   const auto pass = [&](std::int64_t index, int worker) {
     const Workspace::Scope scope(context_.scratch[static_cast<std::size_t>(worker)]);
+    const FlushSubnormals flush;
     Task task = take_task(last, index, worker);
     forward(task, before, after);
   };

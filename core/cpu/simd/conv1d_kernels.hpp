@@ -7,7 +7,9 @@
 namespace strandline::cpu {
 namespace {
 
-/// K taps in registers for one vector of channels at a time, down all rows: the weights are loaded once per call.
+/// Four rows at a time, across the channels: memory is read in rows, as it lies, and an x is loaded 7 times per 4 rows
+/// instead of 16. Down the rows by columns of one vector took twice as long: rows of 3 kB fall into four sets of the
+/// first-level cache.
 template <int W, int K>
 struct Conv1dTaps {
   using V = Vec<W>;
@@ -29,54 +31,85 @@ struct Conv1dTaps {
     }
   };
 
-  [[gnu::always_inline]] static inline V convolve(const Columns& columns, const float* const* x, const V (&weight)[K],
-                                                  V u) {
-#pragma GCC unroll 8
-    for (int k = 0; k < K; ++k) u += weight[k] * columns.read(x[k]);
-    return u;
-  }
+  /// R rows of one vector of channels. x[0 .. R + K - 2] are loaded once and used for up to K rows.
+  template <int R>
+  struct Block {
+    V x[R + K - 1];
+    V weight[K];
+    V bias;
 
-  static void forward(const Conv1dRows& args) {
+    [[gnu::always_inline]] Block(const Columns& columns, const Conv1dRows& args, int row) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R + K - 1; ++r) x[r] = columns.read(args.x[row + r]);
+#pragma GCC unroll 8
+      for (int k = 0; k < K; ++k) weight[k] = columns.read(args.weight_kc + k * args.channels);
+      bias = args.bias ? columns.read(args.bias) : V{};
+    }
+
+    [[gnu::always_inline]] V convolve(int r) const {
+      V u = bias;
+#pragma GCC unroll 8
+      for (int k = 0; k < K; ++k) u += weight[k] * x[r + k];
+      return u;
+    }
+  };
+
+  template <int R>
+  static void forward_rows(const Conv1dRows& args, int row) {
     for (std::int64_t c = 0; c < args.channels; c += W) {
       const Columns columns{c, args.channels - c < W ? args.channels - c : W};
-      V weight[K];
-      for (int k = 0; k < K; ++k) weight[k] = columns.read(args.weight_kc + k * args.channels);
-      const V bias = args.bias ? columns.read(args.bias) : V{};
-      for (int row = 0; row < args.rows; ++row) {
-        const V u = convolve(columns, args.x + row, weight, bias);
-        columns.write(args.y[row], args.silu ? u * sigmoid<W>(u) : u);
+      const Block<R> block(columns, args, row);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const V u = block.convolve(r);
+        columns.write(args.y[row + r], args.silu ? u * sigmoid<W>(u) : u);
       }
     }
   }
 
-  static void backward(const Conv1dGradientRows& args) {
+  template <int R>
+  static void backward_rows(const Conv1dGradientRows& args, int row) {
     const Conv1dRows& rows = args.forward;
     for (std::int64_t c = 0; c < rows.channels; c += W) {
       const Columns columns{c, rows.channels - c < W ? rows.channels - c : W};
-      V weight[K];
-      V dweight[K] = {};
-      V dbias{};
-      for (int k = 0; k < K; ++k) weight[k] = columns.read(rows.weight_kc + k * rows.channels);
-      const V bias = rows.bias ? columns.read(rows.bias) : V{};
-      for (int row = 0; row < rows.rows; ++row) {
-        V du = columns.read(args.dy[row]);
+      const Block<R> block(columns, rows, row);
+      V du[R];
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        du[r] = columns.read(args.dy[row + r]);
         if (rows.silu) {
-          const V u = convolve(columns, rows.x + row, weight, bias);
+          const V u = block.convolve(r);
           const V s = sigmoid<W>(u);
-          du *= s * (1.0F + u * (1.0F - s));
+          du[r] *= s * (1.0F + u * (1.0F - s));
         }
-        columns.write(rows.y[row], du);
-#pragma GCC unroll 8
-        for (int k = 0; k < K; ++k) dweight[k] += du * columns.read(rows.x[row + k]);
-        dbias += du;
+        columns.write(rows.y[row + r], du[r]);
       }
       if (!args.dweight_kc) continue;
+#pragma GCC unroll 8
       for (int k = 0; k < K; ++k) {
         float* to = args.dweight_kc + k * rows.channels;
-        columns.write(to, columns.read(to) + dweight[k]);
+        V sum = columns.read(to);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) sum += du[r] * block.x[r + k];
+        columns.write(to, sum);
       }
-      columns.write(args.dbias, columns.read(args.dbias) + dbias);
+      V sum = columns.read(args.dbias);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) sum += du[r];
+      columns.write(args.dbias, sum);
     }
+  }
+
+  static void forward(const Conv1dRows& args) {
+    int row = 0;
+    for (; row + 4 <= args.rows; row += 4) forward_rows<4>(args, row);
+    for (; row < args.rows; ++row) forward_rows<1>(args, row);
+  }
+
+  static void backward(const Conv1dGradientRows& args) {
+    int row = 0;
+    for (; row + 4 <= args.forward.rows; row += 4) backward_rows<4>(args, row);
+    for (; row < args.forward.rows; ++row) backward_rows<1>(args, row);
   }
 };
 
