@@ -9,4 +9,6 @@ namespace strandline {
 
 // `program` must outlive the parse: the work runs inside it, and lets the errors of core/base/error.hpp through.
 
+void add_dna_train(CLI::App& parent, const Program& program);
+
 }  // namespace strandline

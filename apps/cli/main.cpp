@@ -19,7 +19,7 @@ void add_commands(CLI::App& app, const Program& program) {
   CLI::App* dna = app.add_subcommand("dna", "DNA: train classifiers, classify and embed sequences");
   CLI::App* model = app.add_subcommand("model", "Model files: look inside, import, export");
   for (CLI::App* group : {dna, model}) group->require_subcommand(1);
-  static_cast<void>(program);
+  add_dna_train(*dna, program);
 }
 
 // The innermost command that was named: the one whose --help would have helped.

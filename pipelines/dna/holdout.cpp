@@ -54,11 +54,12 @@ std::vector<ClassContigs> sort_by_class(const GenomeStore& store, std::size_t cl
   return sorted;
 }
 
-// The end of a contig is held out, then comes a gap, and the rest trains.
+// The end of a contig is held out, then comes a gap, and the rest trains: both parts hold a shortest contig.
 void cut(const GenomeStore& store, std::int64_t contig, std::int64_t held_out_bases, const HoldoutRule& rule,
          ClassRegions& out) {
   const std::int64_t length = length_of(store, contig);
-  const std::int64_t begin = length - std::max(held_out_bases, rule.shortest_bases);
+  const std::int64_t most = length - rule.window_bases - rule.shortest_bases;
+  const std::int64_t begin = length - std::clamp(held_out_bases, rule.shortest_bases, most);
   out.held_out.push_back({contig, begin, length});
   out.training.push_back({contig, 0, begin - rule.window_bases});
 }

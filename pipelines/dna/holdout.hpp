@@ -25,8 +25,8 @@ struct ClassRegions {
 };
 
 struct HoldoutRule {
-  std::vector<std::int32_t> files;           ///< hold out every contig of these files of the store
-  std::vector<std::string> contig_patterns;  ///< hold out contigs whose name matches; '*' and '?' as in a shell
+  std::vector<std::int32_t> files{};           ///< hold out every contig of these files of the store
+  std::vector<std::string> contig_patterns{};  ///< hold out contigs whose name matches; '*' and '?' as in a shell
   double fraction = 0.1;               ///< for classes that neither of the above touches; 0: hold out nothing there
   std::int64_t shortest_bases = 1024;  ///< shorter contigs are left out altogether
   std::int64_t window_bases = 1024;    ///< longest window; the gap where a contig is cut

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/checked.hpp"
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
 #include "core/vocab/dna.hpp"
@@ -129,21 +130,39 @@ std::int32_t WindowSampler::example(std::int64_t index, std::vector<std::int32_t
   return chosen.class_id;
 }
 
+namespace {
+
+std::vector<Window> tiles_of(const GenomeStore& store, std::size_t class_id, const std::vector<Region>& regions,
+                             const TilingOptions& options) {
+  std::vector<Window> tiles;
+  for (const Region& region : regions) {
+    for (std::int64_t begin = region.begin; begin + options.length <= region.end; begin += options.length) {
+      const Window tile{static_cast<std::int32_t>(class_id), region.contig, begin, options.length, false};
+      if (!too_unknown(store, tile, options.max_unknown_fraction)) tiles.push_back(tile);
+    }
+  }
+  return tiles;
+}
+
+}  // namespace
+
 WindowTiling::WindowTiling(const GenomeStore& store, const std::vector<std::vector<Region>>& regions,
-                           const TilingOptions& options)
+                           const std::vector<std::string>& class_names, const TilingOptions& options)
     : store_(store) {
   for (std::size_t class_id = 0; class_id < regions.size(); ++class_id) {
-    std::vector<Window> tiles;
-    for (const Region& region : regions[class_id]) {
-      for (std::int64_t begin = region.begin; begin + options.length <= region.end; begin += options.length) {
-        const Window tile{static_cast<std::int32_t>(class_id), region.contig, begin, options.length, false};
-        if (!too_unknown(store, tile, options.max_unknown_fraction)) tiles.push_back(tile);
-      }
-    }
+    const std::vector<Window> tiles = tiles_of(store, class_id, regions[class_id], options);
     const auto count = static_cast<std::int64_t>(tiles.size());
+    const std::int64_t apart = std::min(options.set_apart, ceil_div(count, 3));
+    // A single tile serves both ends: better judged by what chose than not at all.
+    const std::int64_t first = options.give_set_apart || count == 1 ? 0 : apart;
+    const std::int64_t available = options.give_set_apart ? apart : count - first;
+    if (available == 0) {
+      throw DataError(
+          {}, fmt::format("class '{}' has no held-out stretch of {} bases", class_names[class_id], options.length),
+          "Hold out longer sequences, or judge at a smaller length");
+    }
     const std::uint64_t order_seed = options.seed + class_id;
-    const std::int64_t end = std::min(count, options.skip + options.windows_per_class);
-    for (std::int64_t position = options.skip; position < end; ++position) {
+    for (std::int64_t position = first; position < first + std::min(available, options.windows_per_class); ++position) {
       Window chosen = tiles[static_cast<std::size_t>(permuted(order_seed, 0, count, position))];
       chosen.reverse =
           options.both_strands && (philox(order_seed, 1, static_cast<std::uint64_t>(position))[0] & 1U) != 0;

@@ -70,18 +70,23 @@ class WindowSampler final : public ExampleSource {
 
 struct TilingOptions {
   std::int64_t length = 1024;
-  std::int64_t skip = 0;  ///< tiles of each class to leave to somebody else
-  std::int64_t windows_per_class = 250;
+  std::int64_t windows_per_class = 250;  ///< at most
+  /// Tiles of each class set apart for choosing the weights, at most a third of them. A tiling gives out either these
+  /// or the others, so that what chooses a model does not judge it.
+  std::int64_t set_apart = 0;
+  bool give_set_apart = false;
   double max_unknown_fraction = 0.1;
   bool both_strands = true;
   std::uint64_t seed = 0;
 };
 
-/// Finite. Tiles of one length side by side, so that no two windows share a base; of each class, those number
-/// [skip, skip + windows_per_class) in a random order that depends on the seed alone. Classes come one after the other.
+/// Finite. Tiles of one length side by side, so that no two windows share a base, in a random order that depends on the
+/// seed alone; of each class the first windows_per_class. Classes come one after the other.
 class WindowTiling final : public ExampleSource {
  public:
-  WindowTiling(const GenomeStore& store, const std::vector<std::vector<Region>>& regions, const TilingOptions& options);
+  /// @throws DataError when a class has no such tile.
+  WindowTiling(const GenomeStore& store, const std::vector<std::vector<Region>>& regions,
+               const std::vector<std::string>& class_names, const TilingOptions& options);
 
   const std::vector<Window>& windows() const { return windows_; }
   std::int64_t size() const override { return static_cast<std::int64_t>(windows_.size()); }

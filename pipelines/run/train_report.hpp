@@ -8,19 +8,10 @@
 
 #include "pipelines/run/judgement.hpp"
 #include "pipelines/run/run_manifest.hpp"
+#include "pipelines/run/training_data.hpp"
 #include "pipelines/run/training_history.hpp"
 
 namespace strandline {
-
-/// What a class was learnt from and judged on.
-struct ClassData {
-  std::string name;
-  std::int64_t training_sequences = 0;
-  std::int64_t training_bases = 0;
-  std::int64_t held_out_sequences = 0;
-  std::int64_t held_out_bases = 0;
-  std::string held_out;  ///< in words
-};
 
 struct TrainReport {
   std::string title;

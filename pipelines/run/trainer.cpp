@@ -63,6 +63,7 @@ Trainer::Trainer(Classifier& classifier, const ExampleSource& training, const Ex
       options_(std::move(options)),
       optimizer_(options_.adamw, classifier.backend(), classifier.weights()) {
   options_.validate(classifier.config().classes);
+  if (validation.size() < 1) throw ContractError("Trainer: there are no validation examples");
 }
 
 Checkpoint Trainer::checkpoint() {
@@ -247,7 +248,8 @@ void Trainer::run(std::stop_token stop, const CheckpointPolicy& policy, const Tr
     if (by_steps || Clock::now() - last_saved >= policy.every) save();
   }
   history_.seconds = seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
-  if (history_.skipped_in_a_row > 0 && best_.empty()) throw NumericError("no evaluation gave a finite loss");
+  if (policy.store != nullptr)
+    policy.store->save(checkpoint());  // what follows training need not repeat it when killed
   set_tensors(best_, "best weights", classifier_.weights());
 }
 
