@@ -9,6 +9,12 @@ namespace strandline {
 
 // `program` must outlive the parse: the work runs inside it, and lets the errors of core/base/error.hpp through.
 
+void add_bench(CLI::App& parent, const Program& program);
+void add_dna_embed(CLI::App& parent, const Program& program);
+void add_dna_predict(CLI::App& parent, const Program& program);
 void add_dna_train(CLI::App& parent, const Program& program);
+void add_model_export(CLI::App& parent);
+void add_model_import(CLI::App& parent);
+void add_model_info(CLI::App& parent);
 
 }  // namespace strandline

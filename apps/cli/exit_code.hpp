@@ -1,4 +1,4 @@
-// From a failure to a message and an exit code. The table is in docs/formats.md.
+// From a failure to a message and an exit code. The table is in docs/style.md.
 #pragma once
 
 #include <exception>

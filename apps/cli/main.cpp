@@ -20,6 +20,12 @@ void add_commands(CLI::App& app, const Program& program) {
   CLI::App* model = app.add_subcommand("model", "Model files: look inside, import, export");
   for (CLI::App* group : {dna, model}) group->require_subcommand(1);
   add_dna_train(*dna, program);
+  add_dna_predict(*dna, program);
+  add_dna_embed(*dna, program);
+  add_model_info(*model);
+  add_model_import(*model);
+  add_model_export(*model);
+  add_bench(app, program);
 }
 
 // The innermost command that was named: the one whose --help would have helped.
@@ -74,5 +80,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A closed pipe shows as a failed write, like any other output that is gone.
   std::signal(SIGPIPE, SIG_IGN);
+  // So does a file that reaches its size limit.
+  std::signal(SIGXFSZ, SIG_IGN);
   return strandline::run(argc, argv);
 }

@@ -166,6 +166,8 @@ Json parse(const std::string& text, const std::string& file) {
 
 }  // namespace
 
+std::string_view name_of(Pooling pooling) { return name_in(kPoolings, pooling); }
+
 std::string config_to_json(const ClassifierConfig& config) {
   Writer encoder;
   visit_encoder(encoder, config.encoder);

@@ -133,9 +133,13 @@ std::string save_classifier(const std::string& path, const Classifier& classifie
 }
 
 std::string save_model(const std::string& path, const StoredModel& model) {
-  check_metadata(model, path);
-  check_tensors(model.tensors, WeightLayout(model.config), model.has_head(), path);
+  check_model(model, path);
   return write(path, to_model_file(model.config, model.metadata, model.tensors));
+}
+
+void check_model(const StoredModel& model, const std::string& file) {
+  check_metadata(model, file);
+  check_tensors(model.tensors, WeightLayout(model.config), model.has_head(), file);
 }
 
 StoredModel load_model(const std::string& path) {
@@ -145,8 +149,7 @@ StoredModel load_model(const std::string& path) {
   model.config = config_from_json(file.config_json, path);
   model.metadata = metadata_from_json(file.metadata_json, path);
   model.tensors = std::move(file.tensors);
-  check_metadata(model, path);
-  check_tensors(model.tensors, WeightLayout(model.config), model.has_head(), path);
+  check_model(model, path);
   return model;
 }
 

@@ -48,6 +48,10 @@ struct LoadedClassifier {
 std::string save_classifier(const std::string& path, const Classifier& classifier, const ModelMetadata& metadata);
 std::string save_model(const std::string& path, const StoredModel& model);
 
+/// Throws unless the tensors are exactly those of the configuration, and the metadata agrees with it.
+/// @param file stands for the model's origin in messages. @throws DataError naming the tensor.
+void check_model(const StoredModel& model, const std::string& file);
+
 /// @throws DataError naming the file and the fault (missing, extra or misshapen tensor, bad configuration), IoError.
 StoredModel load_model(const std::string& path);
 /// The same, on `backend`, which must outlive the classifier.

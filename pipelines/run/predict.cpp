@@ -25,7 +25,7 @@ PredictSummary predict(LoadedClassifier& model, const PredictOptions& options, c
   }
   const EncodeOptions encode = resolve(options, model.metadata);
   const auto stream = open_sequences(encode.input, encode.read);
-  PredictionWriter writer(options, model.metadata.class_names);
+  PredictionWriter writer(options, model.metadata.class_names, *stream);
 
   PredictSummary summary;
   const EncodeJob job{*stream, *model.classifier, RowKind::probabilities, !options.classified_out.empty()};

@@ -23,18 +23,22 @@ TsvWriter::Header header_of(const Shard& shard) {
 
 }  // namespace
 
-PredictionWriter::PredictionWriter(const PredictOptions& options, const std::vector<std::string>& class_names)
+PredictionWriter::PredictionWriter(const PredictOptions& options, const std::vector<std::string>& class_names,
+                                   const SequenceStream& stream)
     : class_names_(class_names),
+      copies_(options, class_names, stream),
       table_(options.output, columns(class_names), header_of(options.encode.shard)),
       per_class_(class_names.size()) {}
 
 void PredictionWriter::write(const DnaRecord& record, WeightedMean& mean) {
+  RecordLabel copied;
   table_.field(record.name).field(record.counts.length);
   if (record.note.empty()) {
     const std::span<const double> probabilities = mean.mean();
     const auto best = std::max_element(probabilities.begin(), probabilities.end());
     const auto label = static_cast<std::size_t>(best - probabilities.begin());
     ++per_class_[label];
+    copied = {static_cast<int>(label), *best};
     table_.field(class_names_[label]).field(*best, kDigits);
     for (const double probability : probabilities) table_.field(probability, kDigits);
     table_.field(mean.rows());
@@ -46,8 +50,12 @@ void PredictionWriter::write(const DnaRecord& record, WeightedMean& mean) {
   }
   table_.field(record.counts.n_fraction(), kDigits).field(record.note.empty() ? kNoNote : record.note);
   table_.end_row();
+  copies_.write(record, copied);
 }
 
-void PredictionWriter::commit() { table_.commit(); }
+void PredictionWriter::commit() {
+  copies_.commit();
+  table_.commit();
+}
 
 }  // namespace strandline

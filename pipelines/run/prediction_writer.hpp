@@ -8,6 +8,7 @@
 #include "io/tables/tsv_writer.hpp"
 #include "pipelines/batch/weighted_mean.hpp"
 #include "pipelines/dna/dna_record.hpp"
+#include "pipelines/run/record_copies.hpp"
 
 namespace strandline {
 
@@ -17,7 +18,8 @@ struct PredictOptions;
 class PredictionWriter {
  public:
   /// `class_names` must outlive the writer.
-  PredictionWriter(const PredictOptions& options, const std::vector<std::string>& class_names);
+  PredictionWriter(const PredictOptions& options, const std::vector<std::string>& class_names,
+                   const SequenceStream& stream);
 
   void write(const DnaRecord& record, WeightedMean& mean);
   /// Gives every output its final name, the table last.
@@ -28,6 +30,7 @@ class PredictionWriter {
 
  private:
   const std::vector<std::string>& class_names_;
+  RecordCopies copies_;
   TsvWriter table_;
   std::vector<std::int64_t> per_class_;
   std::int64_t without_label_ = 0;

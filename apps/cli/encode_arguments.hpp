@@ -1,0 +1,33 @@
+// The arguments that `dna predict` and `dna embed` share: which records, cut how, computed where.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+
+#include "apps/cli/device.hpp"
+#include "pipelines/run/encode_records.hpp"
+
+namespace strandline {
+
+struct EncodeArguments {
+  std::string model;
+  EncodeOptions encode;
+  DeviceOptions device;
+  bool quiet = false;
+};
+
+/// Adds the input, -m, the filters, the packing, --device, -t, --memory, --shard and --quiet. Not --window and
+/// --stride, whose defaults differ.
+void add_encode_arguments(CLI::App& command, EncodeArguments& arguments);
+
+/// Adds --window and --stride. An absent window is 0 and `given` false.
+void add_window_arguments(CLI::App& command, const std::string& window_help, WindowOptions& windows);
+
+/// What one option cannot see alone. @throws CLI::ValidationError.
+void check_encode_arguments(EncodeArguments& arguments);
+
+/// "1,234 records, 5.6 Mb, 1.2 Mb/s"
+std::string describe(const EncodeProgress& progress, double seconds);
+
+}  // namespace strandline
