@@ -15,9 +15,20 @@ struct Gemm {
   // B streams from the second-level cache: asking this many steps ahead hides its latency.
   static constexpr int kPrefetchSteps = 8;
 
+  // C is not touched until the sums are done: by then it has come.
+  [[gnu::always_inline]] static inline void prefetch(const float* c, std::int64_t c_row) {
+#pragma GCC unroll 16
+    for (int m = 0; m < MR; ++m) {
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v) __builtin_prefetch(c + m * c_row + v * W, 1);
+    }
+  }
+
   [[gnu::always_inline]] static inline void finish(const V (&sum)[MR][NV], float* c, std::int64_t c_row,
                                                    bool accumulate) {
+#pragma GCC unroll 16
     for (int m = 0; m < MR; ++m) {
+#pragma GCC unroll 16
       for (int v = 0; v < NV; ++v) {
         float* to = c + m * c_row + v * W;
         store<W>(to, accumulate ? load<W>(to) + sum[m][v] : sum[m][v]);
@@ -29,6 +40,7 @@ struct Gemm {
                           std::int64_t c_row, bool accumulate) {
     const float* a_row[MR];
     for (int m = 0; m < MR; ++m) a_row[m] = a + (m < rows ? m : rows - 1) * stride;
+    prefetch(c, c_row);
     V sum[MR][NV] = {};
     for (std::int64_t k = 0; k < k_end; ++k, b += kColumns) {
       V b_v[NV];
@@ -48,6 +60,7 @@ struct Gemm {
 
   static void tile_a_columns(std::int64_t k_end, const float* a, std::int64_t stride, const float* b, float* c,
                              std::int64_t c_row, bool accumulate) {
+    prefetch(c, c_row);
     V sum[MR][NV] = {};
     for (std::int64_t k = 0; k < k_end; ++k, b += kColumns, a += stride) {
       V b_v[NV];
@@ -68,10 +81,9 @@ struct Gemm {
 
 template <int W>
 struct Pack {
-  using V = Vec<W>;
+  static constexpr int kHalf = W > 4 ? W / 2 : 4;  // the tile of the widest vectors has so many rows
 
-  /// 4 x 4 blocks across all 128-bit lanes: rows r, r + 1, r + 2, r + 3 of W columns each become, for each group of
-  /// four columns, four columns of four rows.
+  /// In blocks of 4 x 4: the loads and stores of one packed panel are few beside the products that read it.
   static void transposed(const float* from, std::int64_t stride, int rows, int lanes, std::int64_t depth, float* to) {
     for (int lane = 0; lane < lanes; lane += 4) {
       if (lane + 4 <= rows) {
@@ -83,11 +95,16 @@ struct Pack {
   }
 
   static void copied(const float* from, std::int64_t stride, int rows, int lanes, std::int64_t depth, float* to) {
+    if (rows == kHalf && lanes == kHalf) {
+      for (std::int64_t k = 0; k < depth; ++k) store<kHalf>(to + k * kHalf, load<kHalf>(from + k * stride));
+      return;
+    }
     for (std::int64_t k = 0; k < depth; ++k) {
       const float* source = from + k * stride;
       float* target = to + k * lanes;
       int lane = 0;
       for (; lane + W <= rows; lane += W) store<W>(target + lane, load<W>(source + lane));
+      for (; lane + 4 <= rows; lane += 4) store<4>(target + lane, load<4>(source + lane));
       for (; lane < rows; ++lane) target[lane] = source[lane];
       for (; lane < lanes; ++lane) target[lane] = 0.0F;
     }
