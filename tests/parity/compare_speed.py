@@ -84,13 +84,11 @@ def same_result(model, program, folder):
 
 
 def time_ours(program, folder, threads):
-    command = [program, "bench", "--model", folder / "model.h5", "-t", str(threads), "--json", folder / "bench.json"]
+    command = [program, "bench", "--model", folder / "model.h5", "-t", str(threads), "--json"]
     for length in FORWARD_LENGTHS:
-        command += ["--forward", str(length)]
-    command += ["--train", str(TRAIN_LENGTH)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    rows = json.loads((folder / "bench.json").read_text())["rows"]
-    return {f"{row['work']} {row['tokens']}": row["seconds"] for row in rows}
+        command += ["--length", str(length)]
+    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return {f"{row['case']} {row['shape'].split()[-1]}": row["median_s"] for row in report["cases"]}
 
 
 def main():
@@ -105,7 +103,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         hand_over(model, folder)
-        subprocess.run([args.program, "model", "import", folder, "-o", folder / "model.h5"], check=True)
+        subprocess.run([args.program, "model", "import", folder / "model.safetensors", "-o", folder / "model.h5"], check=True)
         error = same_result(model, args.program, folder)
         print(f"torch {torch.__version__}, transformers {transformers.__version__}, {args.threads} threads; "
               f"mean hidden states differ by {error:.1e} of the largest", flush=True)
