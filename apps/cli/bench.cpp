@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/bench_cases.hpp"
+#include "apps/cli/bench_model.hpp"
 #include "apps/cli/commands.hpp"
 #include "apps/cli/device.hpp"
 #include "core/base/error.hpp"
@@ -23,11 +24,14 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  strandline bench -t 2\n"
     "  strandline bench --only encoder --json > bench.json\n"
+    "  strandline bench --model model.h5 --length 4096 --length 16384\n"
     "Every case is checked against the reference in double before it is timed. Times: median and best of the repeats.";
 
 struct BenchArguments {
   DeviceOptions device;
   std::string only;
+  std::string model;
+  std::vector<std::int64_t> lengths{4096};
   int repeats = 7;
   bool json = false;
 };
@@ -91,7 +95,9 @@ void run(const BenchArguments& arguments, const Program& program) {
                              resolved_threads(arguments.device), isa, "case", "shape", "error", "median ms", "best ms",
                              "tokens/s", "GFLOP/s"));
   }
-  for (const BenchCase& bench : bench_cases()) {
+  const std::vector<BenchCase> cases =
+      arguments.model.empty() ? bench_cases() : model_file_cases(arguments.model, arguments.lengths);
+  for (const BenchCase& bench : cases) {
     if (program.stop.stop_requested()) throw InterruptedError("interrupted");
     if (bench.name.find(arguments.only) == std::string::npos) continue;
     const Timing timing = measure(bench, *backend, arguments.repeats);
@@ -121,6 +127,13 @@ void add_bench(CLI::App& parent, const Program& program) {
   const auto arguments = std::make_shared<BenchArguments>();
   add_device_options(*command, arguments->device);
   command->add_option("--only", arguments->only, "Only cases whose name has this in it")->type_name("TEXT");
+  CLI::Option* model = command->add_option("--model", arguments->model, "Time a model file of yours instead");
+  model->type_name("MODEL");
+  command->add_option("--length", arguments->lengths, "Tokens of the one sequence that goes through --model")
+      ->needs(model)
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 28))
+      ->type_name("N ...")
+      ->capture_default_str();
   command->add_option("--repeats", arguments->repeats, "Timed runs of each case")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
