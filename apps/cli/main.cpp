@@ -28,21 +28,33 @@ void add_commands(CLI::App& app, const Program& program) {
   add_bench(app, program);
 }
 
-// The innermost command that was named: the one whose --help would have helped.
-std::string named_command(const CLI::App& app) {
-  std::string name = app.get_name();
-  const CLI::App* at = &app;
-  while (!at->get_subcommands().empty()) {
-    at = at->get_subcommands().back();
-    name += " " + at->get_name();
+// The innermost command that was named, with its full name: the one whose --help would have helped.
+struct NamedCommand {
+  const CLI::App* command;
+  std::string name;
+};
+
+NamedCommand named_command(const CLI::App& app) {
+  NamedCommand named{&app, app.get_name()};
+  while (!named.command->get_subcommands().empty()) {
+    named.command = named.command->get_subcommands().back();
+    named.name += " " + named.command->get_name();
   }
-  return name;
+  return named;
+}
+
+// The parser misses what is required before it wonders about what it does not know; a misspelt word is then the cause.
+std::string problem_of(const CLI::App& command, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = command.remaining();
+  if (unknown.empty() || dynamic_cast<const CLI::RequiredError*>(&error) == nullptr) return error.what();
+  return "there is no command or option '" + unknown.front() + "'";
 }
 
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  const std::string name = named_command(app);
-  std::fprintf(stderr, "strandline: error: %s\nSee '%s --help'.\n", error.what(), name.c_str());
+  const NamedCommand named = named_command(app);
+  std::fprintf(stderr, "strandline: error: %s\nSee '%s --help'.\n", problem_of(*named.command, error).c_str(),
+               named.name.c_str());
   return kExitUsage;
 }
 

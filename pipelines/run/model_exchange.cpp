@@ -65,6 +65,8 @@ bool is_encoder(const NamedTensor& tensor) { return tensor.name.starts_with("bac
 }  // namespace
 
 StoredModel import_model(const std::string& safetensors_path, const std::string& config_path) {
+  SafetensorsFile weights =
+      read_safetensors(safetensors_path);  // first: a wrong file explains more than no config.json
   const std::string config_file = config_path.empty()
                                       ? (std::filesystem::path(safetensors_path).parent_path() / "config.json").string()
                                       : config_path;
@@ -75,7 +77,7 @@ StoredModel import_model(const std::string& safetensors_path, const std::string&
   StoredModel model;
   model.config.encoder = exchange.encoder;
   model.metadata.program_version = kVersion;
-  for (NamedTensor& tensor : read_safetensors(safetensors_path).tensors) {
+  for (NamedTensor& tensor : weights.tensors) {
     if (tensor.name == kLanguageHead) continue;
     if (tensor.name.ends_with(kConvolution)) squeeze_convolution(tensor, safetensors_path);
     if (hugging_face && tensor.name == kHuggingFaceEmbedding) tensor.name = kOwnEmbedding;
