@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::string_view kLetters = "=ACMGRSVTWYHKDBN";      // the order of the SAM specification
 constexpr std::string_view kComplements = "=TGKCYSBAWRDMHVN";  // of the letter at the same place
-constexpr int kHighestQuality = 93;                            // '~'
+constexpr std::uint8_t kHighestQuality = 93;                   // '~'
+constexpr std::uint8_t kQualityOffset = 33;                    // '!'
 
 using PairTable = std::array<std::array<char, 2>, 256>;
 
@@ -43,6 +44,26 @@ void decode_reverse(const std::uint8_t* packed, std::size_t length, char* out) {
   if (length % 2 != 0) out[0] = kReverse[packed[length / 2]][1];
 }
 
+// In bytes throughout, so that the compiler makes vectors of it.
+void quality_text(const std::uint8_t* values, std::size_t length, char* out) {
+  for (std::size_t i = 0; i < length; ++i) {
+    const std::uint8_t value = values[i] < kHighestQuality ? values[i] : kHighestQuality;
+    out[i] = static_cast<char>(static_cast<std::uint8_t>(value + kQualityOffset));
+  }
+}
+
+// Eight bytes at a time: std::reverse goes byte by byte, which took three times as long as decoding the bases.
+void quality_text_reversed(const std::uint8_t* values, std::size_t length, char* out) {
+  constexpr std::size_t kBlock = 8;
+  std::array<char, kBlock> text{};
+  std::size_t done = 0;
+  for (; done + kBlock <= length; done += kBlock) {
+    quality_text(values + done, kBlock, text.data());
+    std::reverse_copy(text.begin(), text.end(), out + length - done - kBlock);
+  }
+  for (; done < length; ++done) quality_text(values + done, 1, out + length - done - 1);
+}
+
 }  // namespace
 
 void decode_bases(const bam1_t& record, std::string& bases) {
@@ -64,10 +85,12 @@ void decode_qualities(const bam1_t& record, std::string& qualities) {
     return;
   }
   qualities.resize(length);
-  for (std::size_t i = 0; i < length; ++i) {
-    qualities[i] = static_cast<char>(std::min<int>(values[i], kHighestQuality) + 33);
+  char* out = qualities.data();
+  if (bam_is_rev(&record)) {
+    quality_text_reversed(values, length, out);
+  } else {
+    quality_text(values, length, out);
   }
-  if (bam_is_rev(&record)) std::reverse(qualities.begin(), qualities.end());
 }
 
 }  // namespace strandline
