@@ -9,10 +9,12 @@
 namespace strandline {
 namespace {
 constexpr std::align_val_t kAlignment{64};
-}
+// More than any processor can address: refused here, because allocators under a sanitizer abort on it.
+constexpr std::size_t kAddressableBytes = std::size_t{1} << 56;
+}  // namespace
 
 void* HostMemory::allocate(std::size_t size_bytes) {
-  void* data = ::operator new(size_bytes, kAlignment, std::nothrow);
+  void* data = size_bytes < kAddressableBytes ? ::operator new(size_bytes, kAlignment, std::nothrow) : nullptr;
   if (data == nullptr) {
     throw MemoryError("not enough memory: " + std::to_string(size_bytes) +
                       " bytes were asked for. Use a smaller --batch-tokens or --segment");
