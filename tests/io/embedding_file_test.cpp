@@ -14,6 +14,8 @@
 #include "tests/io/temporary_folder.hpp"
 #include "tests/io/tiny_model.hpp"
 
+extern "C" __attribute__((weak)) void __asan_init();
+
 namespace strandline {
 namespace {
 
@@ -153,12 +155,16 @@ long peak_kilobytes() {
 }
 
 TEST(EmbeddingFile, TakesConstantMemory) {
+  // AddressSanitizer keeps 256 MiB of freed memory back, and pads what there is: the bound has a meaning without it.
+  const long allowed_kilobytes = __asan_init != nullptr ? 400 * 1024 : 8 * 1024;
   const TemporaryFolder folder;
   const auto result = testing::in_child_with_file_limit(RLIM_INFINITY, [&] {
     write_rows(folder / "e.h5", 100000);
     const long before = peak_kilobytes();
     write_rows(folder / "e.h5", 2000000);
-    if (peak_kilobytes() - before > 8192) throw ContractError(std::to_string(peak_kilobytes() - before) + " KiB more");
+    if (peak_kilobytes() - before > allowed_kilobytes) {
+      throw ContractError(std::to_string(peak_kilobytes() - before) + " KiB more");
+    }
   });
   EXPECT_EQ(result.exit_status, 0) << result.message;
 }
