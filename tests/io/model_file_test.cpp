@@ -63,6 +63,22 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 
 std::string numbered(std::string name, int i) { return name.append(std::to_string(i)); }
 
+// Root may write anywhere; nobody may not. Root again at the end, for LeakSanitizer.
+class AsNobody {
+ public:
+  AsNobody() {
+    if (was_root_ && ::seteuid(65534) != 0) throw IoError("test", "become nobody", errno);
+  }
+  ~AsNobody() {
+    if (was_root_ && ::seteuid(0) == 0) ::prctl(PR_SET_DUMPABLE, 1);
+  }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+
+ private:
+  bool was_root_ = ::geteuid() == 0;
+};
+
 class ModelFileTest : public ::testing::Test {
  protected:
   std::string tiny_bytes() {
@@ -330,9 +346,7 @@ TEST_F(ModelFileTest, NamesTheFolderItCannotWriteTo) {
               HasSubstr("/proc/m.h5: cannot create"));
   ::chmod(folder_.path().c_str(), 0555);
   const auto result = testing::in_child_with_file_limit(RLIM_INFINITY, [&] {
-    // Root may write anywhere; nobody may not.
-    if (::geteuid() == 0 && ::seteuid(65534) != 0) throw IoError("test", "become nobody", errno);
-    ::prctl(PR_SET_DUMPABLE, 1);  // LeakSanitizer looks at the process, which the change of user forbids
+    const AsNobody nobody;
     write_model_file(path_, tiny_model());
   });
   ::chmod(folder_.path().c_str(), 0700);
