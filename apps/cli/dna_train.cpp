@@ -145,6 +145,7 @@ void TrainRun::prepare() {
   // The held-out examples of every length exist: better known before training than after.
   for (const std::int64_t length : options_.judged_lengths()) static_cast<void>(data_->held_out(length));
   for (const std::string& path : options_.inputs()) manifest_.inputs.push_back(describe_input(path));
+  require_distinct(manifest_.inputs);
   trainer_options_ = trainer_options(options_, *data_);
   backend_ = make_backend(options_.device);
   manifest_.backend = backend_->name();
@@ -155,7 +156,7 @@ void TrainRun::prepare() {
 // Everything that decides the bits of the model, and nothing else: a checkpoint belongs to a run when this is equal.
 std::string TrainRun::config_json() const {
   Json inputs = Json::array();
-  for (const InputFile& input : manifest_.inputs) inputs.push_back(input.sha256);
+  for (const InputSummary& input : manifest_.inputs) inputs.push_back(input.sha256);
   const Json all = {{"model", Json::parse(config_to_json(classifier_->config()))},
                     {"classes", class_names_},
                     {"training", json_of(trainer_options_)},

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "core/base/error.hpp"
 #include "core/base/version.hpp"
@@ -26,11 +28,21 @@ std::string host_name() {
 
 }  // namespace
 
-InputFile describe_input(const std::string& path) {
+InputSummary describe_input(const std::string& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (error) throw IoError(path, "open", error.value());
   return {path, static_cast<std::int64_t>(size), sha256_of_file(path)};
+}
+
+void require_distinct(std::span<const InputSummary> inputs) {
+  std::map<std::string_view, std::string> path_of_checksum;
+  for (const InputSummary& input : inputs) {
+    const auto [known, is_new] = path_of_checksum.emplace(input.sha256, input.path);
+    if (is_new) continue;
+    throw DataError({.file = input.path}, "has the same content as " + known->second,
+                    "Every file may serve once: for one class, either to train or to be held out");
+  }
 }
 
 std::string utc_now() {
@@ -46,7 +58,7 @@ std::string to_json(const RunManifest& manifest) {
   Json libraries = Json::object();
   for (const auto& [name, version] : library_versions()) libraries[name] = version;
   Json inputs = Json::array();
-  for (const InputFile& input : manifest.inputs) {
+  for (const InputSummary& input : manifest.inputs) {
     inputs.push_back({{"path", input.path}, {"size_bytes", input.size_bytes}, {"sha256", input.sha256}});
   }
   Json outputs = Json::object();

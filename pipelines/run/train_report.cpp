@@ -187,7 +187,7 @@ std::string repeat_section(const RunManifest& manifest) {
     command += shell_word(word);
   }
   std::string rows;
-  for (const InputFile& input : manifest.inputs) {
+  for (const InputSummary& input : manifest.inputs) {
     rows += element("tr", cell(input.path) + cell(with_thousands(input.size_bytes)) + cell(input.sha256, true));
   }
   const std::string how = fmt::format(
