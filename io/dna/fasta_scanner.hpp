@@ -17,7 +17,7 @@ namespace strandline {
 /// IUPAC nucleotide codes in either case, kept as they are. Line feeds, CR LF, blanks, tabs and blank lines between
 /// them are skipped, and so are lines that start with ';' (comments). Gaps, stops, digits, control bytes and other
 /// letters are errors. The last line needs no line feed. A record without bases is one piece without bases. Lines may
-/// have any length. Memory: one piece, a 256 KiB buffer and the names. Cost: one pass over the bytes.
+/// have any length. Memory: one piece, a 64 KiB buffer and the names. Cost: one pass over the bytes.
 class FastaScanner final : public SequenceStream {
  public:
   FastaScanner(std::unique_ptr<ByteSource> source, std::int64_t piece_bases);

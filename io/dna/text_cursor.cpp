@@ -8,7 +8,7 @@
 namespace strandline {
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
+constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
 
 }  // namespace
 
