@@ -38,8 +38,8 @@ constexpr Case kCases[] = {
     {"scan: C state^T", 64, 64, 128, false, true},
 };
 
-// Seconds of processor time per thread: on a machine shared with others, wall time would measure the others. The best of
-// many samples of at least a millisecond each.
+// Seconds of processor time per thread: on a machine shared with others, wall time would measure the others. The best
+// of many samples of at least a millisecond each.
 template <class F>
 double best_seconds(int threads, F&& run) {
   const auto sample = [&](int repeats) {
