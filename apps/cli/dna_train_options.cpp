@@ -22,7 +22,8 @@ A run that was killed or stopped goes on when the same command is given again; i
 Checkpoints lie in <output>.ckpt and are removed at the end.)";
 
 constexpr std::int64_t kDefaultLength = 1024;
-constexpr std::int64_t kDefaultSteps = 1200;
+constexpr std::int64_t kDefaultMinLength = 256;  // windows of many lengths make a model that also reads reads
+constexpr std::int64_t kDefaultSteps = 1600;
 constexpr std::int64_t kDefaultEpochs = 10;
 constexpr std::int64_t kEvaluations = 10;  // of the validation examples, over a run
 constexpr double kFloorShare = 0.01;       // of the peak learning rate, at the end of the cosine
@@ -109,12 +110,13 @@ void declare_data(CLI::App& command, DnaTrainOptions& options) {
       ->capture_default_str()
       ->group(group);
   command
-      .add_option("--length", options.length,
-                  "Bases per training window (1024); with --table, the longest stretch of a row (whole rows)")
+      .add_option(
+          "--length", options.length,
+          "Bases of the longest training window (1024); with --table, the longest stretch of a row (whole rows)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 28))
       ->type_name("N")
       ->group(group);
-  command.add_option("--min-length", options.min_length, "Draw window lengths uniformly from this to --length")
+  command.add_option("--min-length", options.min_length, "Window lengths are uniform from this (256) to --length")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 28))
       ->type_name("N")
       ->group(group);
@@ -212,7 +214,7 @@ void declare_model(CLI::App& command, DnaTrainOptions& options) {
 void declare_training(CLI::App& command, DnaTrainOptions& options) {
   const char* group = "Training";
   const CLI::Range count(std::int64_t{1}, std::int64_t{1} << 40);
-  CLI::Option* steps = command.add_option("--steps", options.steps, "Optimiser steps (1200 for classes)")
+  CLI::Option* steps = command.add_option("--steps", options.steps, "Optimiser steps (1600 for classes)")
                            ->check(count)
                            ->type_name("N")
                            ->group(group);
@@ -327,7 +329,13 @@ std::vector<std::string> DnaTrainOptions::inputs() const {
 
 std::vector<std::int64_t> DnaTrainOptions::judged_lengths() const {
   if (!eval_lengths.empty()) return eval_lengths;
-  return {table.empty() ? length.value_or(kDefaultLength) : 0};
+  return {table.empty() ? longest_window() : 0};
+}
+
+std::int64_t DnaTrainOptions::longest_window() const { return length.value_or(kDefaultLength); }
+
+std::int64_t DnaTrainOptions::shortest_window() const {
+  return min_length.value_or(std::min(kDefaultMinLength, longest_window()));
 }
 
 void declare_dna_train_options(CLI::App& command, DnaTrainOptions& options) {
@@ -349,9 +357,8 @@ void check_dna_train_options(const DnaTrainOptions& options) {
   if (options.class_weights == ClassWeights::balanced && options.table.empty()) {
     throw CLI::ValidationError("--class-weights", "balanced is for tables; use --sampling with --class");
   }
-  const std::int64_t longest = options.length.value_or(kDefaultLength);
-  if (options.min_length && *options.min_length > longest) {
-    throw CLI::ValidationError("--min-length", "is above --length, which is " + std::to_string(longest));
+  if (options.shortest_window() > options.longest_window()) {
+    throw CLI::ValidationError("--min-length", "is above --length");
   }
   try {
     model_config(options, 2);
@@ -374,8 +381,8 @@ std::unique_ptr<TrainingData> load_training_data(const DnaTrainOptions& options)
   }
   GenomeDataOptions out;
   out.classes = genome_classes(options);
-  out.max_length = options.length.value_or(kDefaultLength);
-  out.min_length = options.min_length.value_or(out.max_length);
+  out.max_length = options.longest_window();
+  out.min_length = options.shortest_window();
   out.max_unknown_fraction = options.max_n;
   out.both_strands = !options.single_strand;
   out.weighting = options.sampling;

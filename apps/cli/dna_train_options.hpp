@@ -27,7 +27,7 @@ struct DnaTrainOptions {
   std::string label_column = "label";
   std::string split_column = "split";
   std::optional<std::int64_t> length;
-  std::optional<std::int64_t> min_length;
+  std::optional<std::int64_t> min_length;  ///< of windows; absent: kDefaultMinLength, or length if that is shorter
   double max_n = 0.1;
   bool single_strand = false;
   ClassWeighting sampling = ClassWeighting::uniform;
@@ -38,16 +38,16 @@ struct DnaTrainOptions {
   std::vector<std::int64_t> eval_lengths;
   std::int64_t eval_windows = 250;
   std::string baseline = "none";
-  // Model.
-  ClassifierConfig model;
+  // Model: small, so that minutes on a few cores are enough; larger ones want more steps.
+  ClassifierConfig model{.encoder = {.d_model = 64, .layers = 2, .d_state = 16, .d_conv = 8}};
   // Training.
   std::optional<std::int64_t> steps;
   std::optional<std::int64_t> epochs;
-  std::int64_t batch_tokens = 32768;
-  std::int64_t micro_batch_tokens = 16384;
-  double learning_rate = 4e-3;
+  std::int64_t batch_tokens = 8192;
+  std::int64_t micro_batch_tokens = 8192;
+  double learning_rate = 8e-3;
   double warmup = 0.1;
-  AdamwOptions adamw;
+  AdamwOptions adamw{.beta2 = 0.98};
   double label_smoothing = 0;
   ClassWeights class_weights = ClassWeights::none;
   std::optional<std::int64_t> eval_every;
@@ -68,6 +68,8 @@ struct DnaTrainOptions {
   std::string manifest_path() const { return manifest.empty() ? output + ".run.json" : manifest; }
   /// Files of classes or the table, in the order given.
   std::vector<std::string> inputs() const;
+  std::int64_t longest_window() const;
+  std::int64_t shortest_window() const;
   /// Lengths that judge; 0 stands for "as the data are".
   std::vector<std::int64_t> judged_lengths() const;
 };
