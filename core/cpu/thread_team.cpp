@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <exception>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -19,9 +20,11 @@ namespace strandline {
 // that is late (its processor was busy with something else) is therefore not waited for.
 class ThreadTeam::Impl {
  public:
-  explicit Impl(int threads) : threads_(threads), pool_(threads > 1 ? static_cast<std::size_t>(threads - 1) : 1) {
+  explicit Impl(int threads) : threads_(threads) {
+    if (threads == 1) return;
+    pool_.emplace(static_cast<std::size_t>(threads - 1));
     for (int worker = 1; worker < threads; ++worker) {
-      boost::asio::post(pool_, [this, worker] { serve(worker); });
+      boost::asio::post(*pool_, [this, worker] { serve(worker); });
     }
   }
 
@@ -29,7 +32,7 @@ class ThreadTeam::Impl {
     stop_ = true;
     round_ += 2;
     round_.notify_all();
-    pool_.join();
+    if (pool_) pool_->join();
   }
 
   int threads() const { return threads_; }
@@ -105,7 +108,7 @@ class ThreadTeam::Impl {
   std::exception_ptr failure_;  // written by the one that set failed_, read after everyone has left
   BodyRef body_{};
   std::int64_t count_ = 0;
-  boost::asio::thread_pool pool_;  // last: its threads use all of the above
+  std::optional<boost::asio::thread_pool> pool_;  // last: its threads use all of the above
 };
 
 ThreadTeam::ThreadTeam(int threads) {
