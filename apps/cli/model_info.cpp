@@ -21,6 +21,8 @@ constexpr const char* kExamples =
     "  strandline model info model.h5\n"
     "  strandline model info model.h5 --json | jq .metrics";
 
+constexpr std::int64_t kBatchTokens = 1 << 14;  // the default of --batch-tokens
+
 struct InfoArguments {
   std::string model;
   bool json = false;
@@ -66,8 +68,9 @@ std::string as_text(const StoredModel& model) {
   line("pooling", std::string(name_of(model.config.pooling)));
   line("training window",
        model.metadata.training_window > 0 ? fmt::format("{} bases", model.metadata.training_window) : "not known");
-  line("memory", fmt::format("{} and {} bytes per base of {}", format_bytes(plan.fixed_bytes), plan.bytes_per_token,
-                             causal ? "a batch" : "a batch, or of the longest whole record"));
+  line("memory", causal ? fmt::format("{} for any length", format_bytes(plan.bytes(kBatchTokens)))
+                        : fmt::format("{}, and {} for a whole record of a million bases",
+                                      format_bytes(plan.bytes(kBatchTokens)), format_bytes(plan.bytes(1'000'000))));
   line("made by", fmt::format("strandline {}", model.metadata.program_version));
   if (!model.metadata.training_command.empty()) line("command", model.metadata.training_command);
   const Json metrics = Json::parse(model.metadata.metrics_json);

@@ -20,25 +20,26 @@ constexpr std::int64_t kProgramBytes = std::int64_t{96} << 20;
 }  // namespace
 
 std::int64_t MemoryPlan::bytes(std::int64_t tokens) const {
-  return fixed_bytes + checked_product(bytes_per_token, tokens);
+  return fixed_bytes + checked_product(bytes_per_segment_token, std::min(tokens, segment_tokens)) +
+         checked_product(bytes_per_token, tokens);
 }
 
 std::int64_t MemoryPlan::max_tokens(std::int64_t limit_bytes) const {
-  return std::max<std::int64_t>(limit_bytes - fixed_bytes, 0) / bytes_per_token;
+  const std::int64_t left = std::max<std::int64_t>(limit_bytes - fixed_bytes, 0);
+  const std::int64_t within_segment = left / (bytes_per_token + bytes_per_segment_token);
+  if (within_segment < segment_tokens) return within_segment;
+  return (left - bytes_per_segment_token * segment_tokens) / bytes_per_token;
 }
 
 MemoryPlan plan_inference(const ClassifierConfig& config, const EncoderOptions& options) {
   const EncoderConfig& encoder = config.encoder;
-  // One segment inside a block: the projection of each direction, the convolution's output, the scan's output, its gate
-  // and the block's input and output; then one state per chunk, for the scan's two passes.
+  // One direction of a block at a time: its input, normed, projected, convolved, scanned, gated, projected back.
   const std::int64_t row =
-      2 * encoder.in_proj_rows() + 2 * encoder.conv_channels() + 4 * encoder.d_inner() + 4 * encoder.d_model;
-  const std::int64_t chunks = ceil_div(options.segment_tokens, encoder.chunk);
-  const std::int64_t states = 2 * chunks * encoder.d_inner() * encoder.d_state;
+      encoder.in_proj_rows() + encoder.conv_channels() + 2 * encoder.d_inner() + 3 * encoder.d_model;
   MemoryPlan plan;
-  plan.fixed_bytes =
-      kFloatBytes * (WeightLayout(config).elements() + checked_product(options.segment_tokens, row) + states) +
-      kProgramBytes;
+  plan.fixed_bytes = kFloatBytes * WeightLayout(config).elements() + kProgramBytes;
+  plan.bytes_per_segment_token = kFloatBytes * row;
+  plan.segment_tokens = options.segment_tokens;
   // A bidirectional block needs a sequence that is longer than a segment twice: one direction still reads what the
   // other's output has replaced.
   plan.bytes_per_token = kFloatBytes * encoder.d_model * encoder.directions() + kTokenBytes;

@@ -9,9 +9,12 @@
 
 namespace strandline {
 
-/// Bytes for a batch of `tokens`: an upper bound, held by a test against what the process took.
+/// Bytes for a batch of T tokens: fixed + segment * min(T, segment tokens) + per token * T. An upper bound, held by a
+/// test against what the process took.
 struct MemoryPlan {
-  std::int64_t fixed_bytes = 0;      ///< weights, scratch of one segment, reading and writing
+  std::int64_t fixed_bytes = 0;              ///< weights, and the program itself
+  std::int64_t bytes_per_segment_token = 0;  ///< inside of one block
+  std::int64_t segment_tokens = 0;
   std::int64_t bytes_per_token = 0;  ///< residual stream, its reversed copy, tokens in the queues
 
   std::int64_t bytes(std::int64_t tokens) const;
