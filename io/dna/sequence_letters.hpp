@@ -2,6 +2,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
 
 #include "core/vocab/dna.hpp"
 
