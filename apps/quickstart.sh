@@ -77,7 +77,7 @@ for species in "${species_names[@]}"; do
   classes+=(--class "$species=$work/data/train/$species.fa" --val-class "$species=$work/data/held/$species.fa")
 done
 [ -f "$results/species.h5" ] || "$strandline" dna train "${classes[@]}" \
-  --length 1024 --eval-length 1024,4096 --baseline kmer --seed 1 \
+  --length 1024 --steps 2400 --eval-length 1024,4096 --baseline kmer --seed 1 \
   --report "$results/report.html" --metrics "$results/metrics.json" -o "$results/species.h5"
 
 step "classifying contigs of strains that training never saw"
