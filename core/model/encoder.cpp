@@ -62,10 +62,11 @@ void Encoder::forward(const PackedBatch& batch, View hidden_td) {
 
 EncoderTape Encoder::forward_training(const PackedBatch& batch, const DropoutDraw& dropout, View hidden_td) {
   check_hidden(batch, hidden_td, "hidden");
-  const EncoderTape tape(
-      workspace_.take(backend_.accumulate_dtype(), {config_.layers + 1, batch.tokens(), config_.d_model}), dropout);
+  EncoderTape tape(workspace_.take(backend_.accumulate_dtype(), {config_.layers + 1, batch.tokens(), config_.d_model}),
+                   dropout);
   if (batch.tokens() == 0) return tape;
   const SegmentPlan plan(batch.seq_begin(), options_.segment_tokens, config_.chunk);
+  tape.keep(take_kept_blocks(batch.tokens(), plan));
   embed(batch.ids(), tape.residual_td(0));
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
     if (config_.dropout > 0) {
@@ -74,7 +75,7 @@ EncoderTape Encoder::forward_training(const PackedBatch& batch, const DropoutDra
     }
     copy_dense(backend_.memory(), tape.residual_td(layer), tape.residual_td(layer + 1));
     layer_forward(context(), blocks_[static_cast<std::size_t>(layer)],
-                  {plan, tape.residual_td(layer), tape.residual_td(layer + 1)});
+                  {plan, tape.residual_td(layer), tape.residual_td(layer + 1), tape.kept(layer)});
   }
   final_norm(tape.residual_td(config_.layers), hidden_td);
   return tape;
@@ -84,7 +85,7 @@ void Encoder::layer_forward_with_dropout(std::int64_t layer, const SegmentPlan& 
   const View input_td = tape.residual_td(layer);
   const View output_td = tape.residual_td(layer + 1);
   backend_.memory().zero(output_td.data(), static_cast<std::size_t>(output_td.elements()) * size_of(output_td.dtype()));
-  layer_forward(context(), blocks_[static_cast<std::size_t>(layer)], {plan, input_td, output_td});
+  layer_forward(context(), blocks_[static_cast<std::size_t>(layer)], {plan, input_td, output_td, tape.kept(layer)});
   ops::dropout(backend_, dropout_args(config_, tape.dropout(), layer, output_td));
   ops::add(backend_, input_td, output_td);
 }
@@ -106,7 +107,8 @@ void Encoder::backward(const PackedBatch& batch, const EncoderTape& tape, View d
     copy_dense(backend_.memory(), dresidual_td, doutput_td);
     if (config_.dropout > 0) ops::dropout(backend_, dropout_args(config_, tape.dropout(), layer, doutput_td));
     layer_backward(context(), blocks_[static_cast<std::size_t>(layer)],
-                   {plan, tape.residual_td(layer), doutput_td, dresidual_td}, block_weights(config_, gradients, layer));
+                   {plan, tape.residual_td(layer), doutput_td, dresidual_td, tape.kept(layer)},
+                   block_weights(config_, gradients, layer));
   }
   ops::embedding_backward(
       backend_, {.ids_t = take_ids(batch.ids()), .dy_td = dresidual_td, .dtable_vd = gradients.view(kEmbeddingName)});
@@ -124,6 +126,15 @@ void Encoder::forward_piece(const Piece& piece, View hidden_td) {
                    .out_td = hidden_td});
   }
   final_norm(hidden_td, hidden_td);
+}
+
+std::vector<BlockKept> Encoder::take_kept_blocks(std::int64_t tokens, const SegmentPlan& plan) {
+  std::vector<BlockKept> kept(static_cast<std::size_t>(config_.layers));
+  const std::int64_t token_bytes =
+      config_.layers * kept_width(config_) * static_cast<std::int64_t>(size_of(backend_.dtype()));
+  if (plan.has_pieces() || tokens > options_.keep_bytes / token_bytes) return kept;
+  for (BlockKept& block : kept) block = take_kept(context(), tokens);
+  return kept;
 }
 
 View Encoder::take_ids(std::span<const std::int32_t> ids) {

@@ -3,11 +3,12 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/backend.hpp"
 #include "core/model/config.hpp"
-#include "core/model/mamba2_mixer.hpp"
+#include "core/model/mamba2_block.hpp"
 #include "core/model/packed_batch.hpp"
 #include "core/model/segments.hpp"
 #include "core/model/weights.hpp"
@@ -18,6 +19,10 @@ namespace strandline {
 struct EncoderOptions {
   /// Tokens of a pack that go through a layer at once. Changes memory and speed, never a result.
   std::int64_t segment_tokens = 16384;
+  /// What a training step may keep of the inside of the blocks instead of computing it again in the backward (a quarter
+  /// of its time). Used when all of it fits and no sequence goes through in pieces. Changes memory and speed, never a
+  /// result.
+  std::int64_t keep_bytes = std::int64_t{1} << 29;
 };
 
 /// Which dropout masks a training step draws: functions of these two numbers, so that resuming needs no generator
@@ -27,7 +32,8 @@ struct DropoutDraw {
   std::uint64_t draw = 0;  ///< different for every micro-batch of a run
 };
 
-/// What a backward needs of its forward: the residual stream before each layer and after the last.
+/// What a backward needs of its forward: the residual stream before each layer and after the last and, where there is
+/// room, the inside of the blocks.
 class EncoderTape {
  public:
   EncoderTape() = default;
@@ -35,10 +41,14 @@ class EncoderTape {
   /// (T, D): the input of layer `index`; index == layers: the output of the last.
   View residual_td(std::int64_t index) const;
   DropoutDraw dropout() const { return dropout_; }
+  /// Used up by the backward.
+  const BlockKept& kept(std::int64_t layer) const { return kept_[static_cast<std::size_t>(layer)]; }
+  void keep(std::vector<BlockKept> kept) { kept_ = std::move(kept); }
 
  private:
   View residual_ltd_;
   DropoutDraw dropout_;
+  std::vector<BlockKept> kept_;
 };
 
 /// Letters: T tokens in the pack, D model width. hidden is in the back end's accumulation type, in its memory.
@@ -58,11 +68,11 @@ class Encoder {
   void forward(const PackedBatch& batch, View hidden_td);
 
   /// The same, with dropout, keeping what backward needs. The tape lives in workspace(): hold a Workspace::Scope.
-  /// Memory: (layers + 1) T D.
+  /// Memory: (layers + 1) T D, and at most options().keep_bytes.
   EncoderTape forward_training(const PackedBatch& batch, const DropoutDraw& dropout, View hidden_td);
 
-  /// Adds to `gradients` (the layout of the weights). Recomputes the inside of one block, segment by segment.
-  /// dhidden_td is used up: its content is undefined afterwards.
+  /// Adds to `gradients` (the layout of the weights). What the tape does not keep is computed again, block by block and
+  /// segment by segment. The tape and dhidden_td are used up: their content is undefined afterwards.
   void backward(const PackedBatch& batch, const EncoderTape& tape, View dhidden_td, Weights& gradients);
 
   const EncoderConfig& config() const { return config_; }
@@ -81,6 +91,7 @@ class Encoder {
 
  private:
   BlockContext context() { return {config_, backend_, workspace_}; }
+  std::vector<BlockKept> take_kept_blocks(std::int64_t tokens, const SegmentPlan& plan);
   View take_ids(std::span<const std::int32_t> ids);
   void embed(std::span<const std::int32_t> ids, View residual_td);
   void layer_forward_with_dropout(std::int64_t layer, const SegmentPlan& plan, const EncoderTape& tape);

@@ -132,7 +132,8 @@ void layer_forward(const BlockContext& context, const BlockWeights& weights, con
                   {.residual_td = rows(args.input_td, segment.tokens),
                    .seq_begin = segment.seq_begin,
                    .directions = {0, context.config.directions()},
-                   .out_td = rows(args.output_td, segment.tokens)});
+                   .out_td = rows(args.output_td, segment.tokens),
+                   .kept = args.kept.rows(segment.tokens.begin, segment.tokens.end)});
   }
 }
 
@@ -143,8 +144,10 @@ void layer_backward(const BlockContext& context, const BlockWeights& weights, co
     const ConstView dout_td = rows(args.doutput_td, segment.tokens);
     const View dresidual_td = rows(args.dinput_td, segment.tokens);
     if (!segment.in_pieces) {
-      const BlockForwardArgs forward{
-          .residual_td = residual_td, .seq_begin = segment.seq_begin, .directions = {0, context.config.directions()}};
+      const BlockForwardArgs forward{.residual_td = residual_td,
+                                     .seq_begin = segment.seq_begin,
+                                     .directions = {0, context.config.directions()},
+                                     .kept = args.kept.rows(segment.tokens.begin, segment.tokens.end)};
       block_backward(context, weights, {.forward = forward, .dout_td = dout_td, .dresidual_td = dresidual_td},
                      gradients);
       continue;

@@ -14,6 +14,7 @@ struct LayerForwardArgs {
   const SegmentPlan& plan;
   ConstView input_td;
   View output_td;
+  BlockKept kept{};  ///< of the whole pack; only for a plan without pieces
 };
 
 /// dinput and the weights' gradients are added to. dinput must not overlap doutput.
@@ -23,6 +24,7 @@ struct LayerBackwardArgs {
   ConstView input_td;
   ConstView doutput_td;
   View dinput_td;
+  BlockKept kept{};  ///< what the forward left, or absent
 };
 
 /// The bits of a token's output depend on its sequence alone, not on the plan.

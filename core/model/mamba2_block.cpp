@@ -29,8 +29,25 @@ MixerForwardArgs mixer_args(const BlockForwardArgs& args, ConstView projected_tr
           .seq_begin = args.seq_begin,
           .reverse = direction == 1,
           .state_in = args.state_in,
-          .state_out = args.state_out};
+          .state_out = args.state_out,
+          .kept = args.kept.mixer[static_cast<std::size_t>(direction)]};
 }
+
+// The normed input and the projected rows of each direction: those that are kept, or room to compute them in, which
+// serves one direction after the other.
+struct Projected {
+  View normed_td;
+  std::array<View, 2> tr;
+
+  Projected(const BlockContext& context, const BlockForwardArgs& args)
+      : normed_td(args.kept.normed_td), tr(args.kept.projected_tr) {
+    if (args.kept) return;
+    const std::int64_t tokens = args.residual_td.size(0);
+    normed_td = context.workspace.take(context.backend.dtype(), {tokens, context.config.d_model});
+    tr.fill(context.workspace.take(context.backend.dtype(), {tokens, context.config.in_proj_rows()}));
+  }
+  View of(int direction) const { return tr[static_cast<std::size_t>(direction)]; }
+};
 
 bool projects_once(const EncoderConfig& config, DirectionRange directions) {
   return config.tied_projections && directions.end - directions.begin > 1;
@@ -70,17 +87,50 @@ class ProjectionBackward {
 
 }  // namespace
 
+BlockKept BlockKept::rows(std::int64_t begin, std::int64_t end) const {
+  BlockKept part;
+  if (!*this) return part;
+  const auto cut = [&](const View& whole) { return whole ? whole.slice(0, begin, end) : View{}; };
+  part.normed_td = cut(normed_td);
+  for (std::size_t i = 0; i < mixer.size(); ++i) {
+    part.projected_tr[i] = cut(projected_tr[i]);
+    part.mixer[i] = {.xbc_tc = cut(mixer[i].xbc_tc), .y_ti = cut(mixer[i].y_ti), .gated_ti = cut(mixer[i].gated_ti)};
+  }
+  return part;
+}
+
+std::int64_t kept_width(const EncoderConfig& config) {
+  const std::int64_t directions = config.directions();
+  const std::int64_t projections = config.tied_projections ? 1 : directions;
+  return config.d_model + projections * config.in_proj_rows() +
+         directions * (config.conv_channels() + 2 * config.d_inner());
+}
+
+BlockKept take_kept(const BlockContext& context, std::int64_t tokens) {
+  const EncoderConfig& config = context.config;
+  const auto take = [&](std::int64_t channels) {
+    return context.workspace.take(context.backend.dtype(), {tokens, channels});
+  };
+  BlockKept kept{.normed_td = take(config.d_model)};
+  for (int direction = 0; direction < config.directions(); ++direction) {
+    const auto i = static_cast<std::size_t>(direction);
+    kept.projected_tr[i] = i > 0 && config.tied_projections ? kept.projected_tr[0] : take(config.in_proj_rows());
+    kept.mixer[i] = {
+        .xbc_tc = take(config.conv_channels()), .y_ti = take(config.d_inner()), .gated_ti = take(config.d_inner())};
+  }
+  return kept;
+}
+
 void block_forward(const BlockContext& context, const BlockWeights& weights, const BlockForwardArgs& args) {
   const EncoderConfig& config = context.config;
-  const std::int64_t tokens = args.residual_td.size(0);
   const Workspace::Scope scope(context.workspace);
-  const View normed_td = context.workspace.take(context.backend.dtype(), {tokens, config.d_model});
-  const View projected_tr = context.workspace.take(context.backend.dtype(), {tokens, config.in_proj_rows()});
-  normalise(context, weights, args.residual_td, normed_td);
+  const Projected projected(context, args);
+  normalise(context, weights, args.residual_td, projected.normed_td);
   for (int direction = args.directions.begin; direction < args.directions.end; ++direction) {
     const MixerWeights& own = weights.direction[direction];
-    if (direction == args.directions.begin || !config.tied_projections) project(context, own, normed_td, projected_tr);
-    MixerForwardArgs mixer = mixer_args(args, projected_tr, direction);
+    const bool own_rows = direction == args.directions.begin || !config.tied_projections;
+    if (own_rows) project(context, own, projected.normed_td, projected.of(direction));
+    MixerForwardArgs mixer = mixer_args(args, projected.of(direction), direction);
     if (args.out_td) mixer.out_to = channels_of(config, args.out_td, direction);
     mixer_forward(context, own, mixer);
   }
@@ -94,19 +144,19 @@ void block_backward(const BlockContext& context, const BlockWeights& weights, co
   const bool once = projects_once(config, directions);
   const std::int64_t tokens = args.forward.residual_td.size(0);
   const Workspace::Scope scope(context.workspace);
-  const View normed_td = context.workspace.take(dtype, {tokens, config.d_model});
-  const View projected_tr = context.workspace.take(dtype, {tokens, config.in_proj_rows()});
+  const Projected projected(context, args.forward);
   const View dprojected_tr = context.workspace.take(dtype, {tokens, config.in_proj_rows()});
   const View dshared_tr = once ? context.workspace.take(dtype, {tokens, config.in_proj_rows()}) : View{};
-  const ProjectionBackward projection(context, weights, args, normed_td);
+  const ProjectionBackward projection(context, weights, args, projected.normed_td);
+  const bool kept = static_cast<bool>(args.forward.kept);
 
-  normalise(context, weights, args.forward.residual_td, normed_td);
+  if (!kept) normalise(context, weights, args.forward.residual_td, projected.normed_td);
   for (int direction = directions.begin; direction < directions.end; ++direction) {
     const MixerWeights& own = weights.direction[direction];
     const bool first = direction == directions.begin;
-    if (first || !once) project(context, own, normed_td, projected_tr);
+    if (!kept && (first || !once)) project(context, own, projected.normed_td, projected.of(direction));
     mixer_backward(context, own,
-                   {.forward = mixer_args(args.forward, projected_tr, direction),
+                   {.forward = mixer_args(args.forward, projected.of(direction), direction),
                     .dout_to = channels_of(config, args.dout_td, direction),
                     .dstate_out = args.dstate_out,
                     .dstate_in = args.dstate_in,

@@ -2,6 +2,7 @@
 // over a piece of one sequence with carried state.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -18,6 +19,22 @@ struct DirectionRange {
   bool operator==(const DirectionRange&) const = default;
 };
 
+/// What a forward leaves for its backward, for whole sequences. Absent: the backward computes it again.
+/// Memory, in elements per token: D, and for each direction R (once when tied), C and 2 I.
+struct BlockKept {
+  View normed_td{};
+  std::array<View, 2> projected_tr{};  ///< the same view twice when tied
+  std::array<MixerKept, 2> mixer{};
+
+  explicit operator bool() const { return static_cast<bool>(normed_td); }
+  BlockKept rows(std::int64_t begin, std::int64_t end) const;
+};
+
+/// Elements per token that take_kept takes.
+std::int64_t kept_width(const EncoderConfig& config);
+/// Room for what one block keeps of `tokens` tokens, content undefined, from the workspace.
+BlockKept take_kept(const BlockContext& context, std::int64_t tokens);
+
 /// Letters: T tokens of the segment, D model width. For every direction asked for:
 ///
 ///     projected = in_proj(rms_norm(residual))   computed once when both directions are asked for and tied
@@ -31,6 +48,7 @@ struct BlockForwardArgs {
   MixerState state_in{};
   MixerState state_out{};  ///< must not overlap state_in
   View out_td{};           ///< added to; may be residual itself; absent: only state_out is wanted
+  BlockKept kept{};        ///< written by the forward, read and used up by the backward
 };
 
 /// Gradients of BlockForwardArgs given dout (`forward.out_td` is not read; `forward.state_out` must be absent):

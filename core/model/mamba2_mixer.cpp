@@ -46,13 +46,18 @@ class ForwardPass {
         weights_(weights),
         args_(args),
         projected_(split_projected(context.config, args.projected_tr)),
-        xbc_tc_(context.workspace.take(context.backend.dtype(),
-                                       {args.projected_tr.size(0), context.config.conv_channels()})),
-        y_ti_(context.workspace.take(context.backend.dtype(), {args.projected_tr.size(0), context.config.d_inner()})) {}
+        xbc_tc_(kept_or_taken(args.kept.xbc_tc, context.config.conv_channels())),
+        y_ti_(kept_or_taken(args.kept.y_ti, context.config.d_inner())) {}
 
   void run() {
     ops::conv1d(context_.backend, conv_args());
     ops::ssd_scan(context_.backend, scan_args());
+  }
+
+  /// A tensor of the segment: the one that is kept, or room for as long as the caller's scope.
+  View kept_or_taken(const View& kept, std::int64_t channels) const {
+    if (kept) return kept;
+    return context_.workspace.take(context_.backend.dtype(), {args_.projected_tr.size(0), channels});
   }
 
   /// `gated_ti` may be y_ti() itself.
@@ -205,8 +210,9 @@ void mixer_forward(const BlockContext& context, const MixerWeights& weights, con
   ForwardPass pass(context, weights, args);
   pass.run();
   if (!args.out_to) return;
-  pass.gate(pass.y_ti());
-  ops::linear(context.backend, {.x_ti = pass.y_ti(),
+  const View gated_ti = args.kept.gated_ti ? args.kept.gated_ti : pass.y_ti();
+  pass.gate(gated_ti);
+  ops::linear(context.backend, {.x_ti = gated_ti,
                                 .weight_oi = weights.out_proj_di,
                                 .bias_o = weights.out_proj_bias_d,
                                 .y_to = args.out_to,
@@ -221,9 +227,11 @@ void mixer_backward(const BlockContext& context, const MixerWeights& weights, co
   const Workspace::Scope scope(context.workspace);
 
   ForwardPass forward(context, weights, args.forward);
-  forward.run();
-  const View gated_ti = context.workspace.take(dtype, {tokens, config.d_inner()});
-  forward.gate(gated_ti);
+  const View gated_ti = forward.kept_or_taken(args.forward.kept.gated_ti, config.d_inner());
+  if (!args.forward.kept.gated_ti) {
+    forward.run();
+    forward.gate(gated_ti);
+  }
 
   const BackwardPass backward(forward, args, gradients);
   const View dgated_ti = context.workspace.take(dtype, {tokens, config.d_inner()});

@@ -31,6 +31,13 @@ MixerState take_states(const BlockContext& context, std::int64_t count);
 /// State number `index` of such room.
 MixerState state_at(const MixerState& states, std::int64_t index);
 
+/// What a forward leaves for its backward, so that nothing is computed twice. Absent views: computed again.
+struct MixerKept {
+  View xbc_tc{};    ///< after convolution and SiLU
+  View y_ti{};      ///< before gate and norm
+  View gated_ti{};  ///< after them; used up by the backward
+};
+
 /// Letters: T tokens, R rows of in_proj (z, x, B, C, dt), O rows of out_proj.
 ///
 ///     x, B, C = silu(conv1d([x, B, C]))    y = ssd_scan(x, dt, B, C)    out += out_proj(gated_rms_norm(y, z))
@@ -41,6 +48,7 @@ struct MixerForwardArgs {
   MixerState state_in{};
   MixerState state_out{};  ///< must not overlap state_in
   View out_to{};           ///< added to; absent: only state_out is wanted
+  MixerKept kept{};        ///< written by the forward, read by the backward
 };
 
 /// Gradients of MixerForwardArgs given dout (`forward.out_to` is not read; `forward.state_out` must be absent).

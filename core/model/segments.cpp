@@ -24,6 +24,10 @@ SegmentPlan::SegmentPlan(std::span<const std::int64_t> seq_begin, std::int64_t m
   }
 }
 
+bool SegmentPlan::has_pieces() const {
+  return std::any_of(segments_.begin(), segments_.end(), [](const Segment& segment) { return segment.in_pieces; });
+}
+
 std::int64_t count_pieces(std::int64_t tokens, std::int64_t piece_tokens) { return ceil_div(tokens, piece_tokens); }
 
 TokenRange piece_at(std::int64_t index, std::int64_t tokens, std::int64_t piece_tokens, bool reverse) {

@@ -31,6 +31,7 @@ class SegmentPlan {
   SegmentPlan& operator=(SegmentPlan&&) = default;
 
   std::span<const Segment> segments() const { return segments_; }
+  bool has_pieces() const;
   /// Tokens of a full piece, a multiple of the chunk.
   std::int64_t piece_tokens() const { return piece_tokens_; }
 

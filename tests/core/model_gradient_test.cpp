@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu/cpu_backend.hpp"
 #include "core/ref/ref_backend.hpp"
 #include "tests/core/model_fixture.hpp"
 
@@ -110,6 +111,26 @@ TEST_P(ModelGradient, MatchesFiniteDifferences) {
       EXPECT_NEAR(gradient[static_cast<std::size_t>(i)], expected, 1e-7 + 1e-6 * largest) << spec.name << " " << i;
     }
   }
+}
+
+std::vector<std::vector<float>> gradients_with(const GradientCase& each, std::int64_t keep_bytes) {
+  const auto backend = make_cpu_backend({.threads = 2});
+  Classifier classifier(each.config, *backend, {.segment_tokens = each.segment_tokens, .keep_bytes = keep_bytes});
+  testing::scramble(each.config.encoder, 5, classifier.weights());
+  const std::vector<std::int64_t> lengths{5, 0, 9, 1};
+  const PackedBatch batch = testing::random_pack(lengths, each.config.encoder.vocab_size, 3);
+  const std::vector<std::int32_t> labels{0, 1, 2, 1};
+  classifier.zero_gradients();
+  classifier.train_step(batch, labels, {.dropout = {.seed = 9, .draw = 4}});
+  std::vector<std::vector<float>> gradients;
+  for (const WeightSpec& spec : classifier.weights().layout().specs()) {
+    gradients.push_back(classifier.gradients().get(spec.name));
+  }
+  return gradients;
+}
+
+TEST_P(ModelGradient, HasTheSameBitsWhetherTheBlocksAreKeptOrComputedAgain) {
+  EXPECT_EQ(gradients_with(GetParam(), 0), gradients_with(GetParam(), std::int64_t{1} << 20));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ModelGradient, ::testing::ValuesIn(gradient_cases()),
