@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
@@ -278,14 +279,31 @@ double quantile(std::vector<double> values, double share) {
   return std::lerp(values[below], values[above], place - static_cast<double>(below));
 }
 
+// Examples of each cluster.
+std::vector<std::vector<std::size_t>> members_of(const std::vector<std::int64_t>& clusters, std::size_t examples) {
+  std::vector<std::vector<std::size_t>> members;
+  if (!clusters.empty() && clusters.size() != examples) throw ContractError("evaluate: one cluster per example");
+  for (std::size_t example = 0; example < examples; ++example) {
+    const std::int64_t cluster = clusters.empty() ? static_cast<std::int64_t>(example) : clusters[example];
+    if (cluster < 0 || std::cmp_greater_equal(cluster, examples))
+      throw ContractError("evaluate: clusters are numbered from 0");
+    if (std::cmp_less_equal(members.size(), cluster)) members.resize(static_cast<std::size_t>(cluster) + 1);
+    members[static_cast<std::size_t>(cluster)].push_back(example);
+  }
+  return members;
+}
+
 void bootstrap(const ScoreTable& table, const BootstrapOptions& options, Evaluation& out) {
   const std::uint64_t seed = seed_for(options.seed, RandomUse::bootstrap);
+  const auto members = members_of(options.clusters, table.examples());
   std::vector<Scores> resampled;
   std::vector<std::int32_t> multiplicity(table.examples());
   for (int resample = 0; resample < options.resamples && table.examples() > 0; ++resample) {
     std::ranges::fill(multiplicity, 0);
     RandomStream random(seed, static_cast<std::uint64_t>(resample));
-    for (std::size_t draw = 0; draw < table.examples(); ++draw) ++multiplicity[random.below(table.examples())];
+    for (std::size_t draw = 0; draw < members.size(); ++draw) {
+      for (const std::size_t example : members[random.below(members.size())]) ++multiplicity[example];
+    }
     resampled.push_back(table.scores(multiplicity));
   }
   for (const ScoreField& field : kScoreFields) {

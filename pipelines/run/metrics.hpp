@@ -93,11 +93,15 @@ struct Evaluation {
 struct BootstrapOptions {
   int resamples = 1000;  ///< 0: no intervals (low and high are NaN)
   std::uint64_t seed = 0;
+  /// Cluster of each example, numbered from 0 (the slides of one patient); examples of a cluster are drawn together.
+  /// Empty: every example is one.
+  std::vector<std::int64_t> clusters{};
 };
 
-/// Percentile bootstrap over examples (Efron and Tibshirani 1993, chapter 13), with counter-based random numbers: same
-/// predictions and seed, same numbers. @throws ContractError for labels out of range or sizes that disagree,
-/// NumericError for probabilities that are not finite. Cost: one sort per class, then N * C per resample.
+/// Percentile bootstrap over examples or clusters (Efron and Tibshirani 1993, chapter 13; Davison and Hinkley 1997,
+/// section 3.8), with counter-based random numbers: same predictions and seed, same numbers. @throws ContractError for
+/// labels out of range or sizes that disagree, NumericError for probabilities that are not finite. Cost: one sort per
+/// class, then N * C per resample.
 Evaluation evaluate(const Predictions& predictions, const BootstrapOptions& options = {});
 
 /// Scores alone, without intervals: for the loop of training.

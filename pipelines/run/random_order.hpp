@@ -18,6 +18,7 @@ enum class RandomUse : std::uint64_t {
   bootstrap = 8,
   baseline_order = 9,
   held_out_strand = 10,
+  folds = 11,
 };
 
 /// Seed of one use, from the seed of the run.

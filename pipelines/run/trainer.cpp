@@ -7,8 +7,7 @@
 
 #include "core/base/error.hpp"
 #include "pipelines/run/model_store.hpp"
-#include "pipelines/run/predict_examples.hpp"
-#include "pipelines/run/random_order.hpp"
+#include "pipelines/run/token_learner.hpp"
 
 namespace strandline {
 namespace {
@@ -38,39 +37,27 @@ std::vector<NamedTensor> without_prefix(const std::vector<NamedTensor>& tensors,
 
 }  // namespace
 
-void TrainerOptions::validate(std::int64_t classes) const {
-  schedule.validate();
-  const auto require = [](bool holds, const std::string& text) {
-    if (!holds) throw ContractError("TrainerOptions: " + text);
-  };
-  require(examples_per_step > 0, "examples_per_step must be positive");
-  require(micro_batch_tokens > 0, "micro_batch_tokens must be positive");
-  require(evaluate_every > 0, "evaluate_every must be positive");
-  require(patience >= 0, "patience must not be negative");
-  require(most_skipped_in_a_row > 0, "most_skipped_in_a_row must be positive");
-  require(label_smoothing >= 0 && label_smoothing < 1, "label_smoothing must be in [0, 1)");
-  require(class_weights.empty() || std::ssize(class_weights) == classes,
-          "class_weights must have one weight per class");
-  require(std::ranges::all_of(class_weights, [](float weight) { return weight > 0 && std::isfinite(weight); }),
-          "class weights must be positive");
+Trainer::Trainer(Learner& learner, TrainerOptions options)
+    : learner_(learner),
+      options_(std::move(options)),
+      optimizer_(options_.adamw, learner.backend(), learner.weights()) {
+  options_.validate(learner.classes());
+  if (learner.validation_examples() < 1) throw ContractError("Trainer: there are no validation examples");
+}
+
+Trainer::Trainer(std::unique_ptr<Learner> owned, TrainerOptions options) : Trainer(*owned, std::move(options)) {
+  owned_ = std::move(owned);
 }
 
 Trainer::Trainer(Classifier& classifier, const ExampleSource& training, const ExampleSource& validation,
                  TrainerOptions options)
-    : classifier_(classifier),
-      training_(training),
-      validation_(validation),
-      options_(std::move(options)),
-      optimizer_(options_.adamw, classifier.backend(), classifier.weights()) {
-  options_.validate(classifier.config().classes);
-  if (validation.size() < 1) throw ContractError("Trainer: there are no validation examples");
-}
+    : Trainer(std::make_unique<TokenLearner>(classifier, training, validation), std::move(options)) {}
 
 Checkpoint Trainer::checkpoint() {
   Checkpoint out;
   out.step = history_.state.step;
   out.state_json = to_json(history_);
-  out.weights = tensors_of(classifier_.weights());
+  out.weights = tensors_of(learner_.weights());
   append_prefixed(optimizer_.first_moment(), kFirstMoment, out.optimizer);
   append_prefixed(optimizer_.second_moment(), kSecondMoment, out.optimizer);
   out.best = best_;
@@ -80,14 +67,15 @@ Checkpoint Trainer::checkpoint() {
 void Trainer::restore(const Checkpoint& checkpoint) {
   const std::string file = fmt::format("checkpoint of step {}", checkpoint.step);
   history_ = training_history_from_json(checkpoint.state_json, file);
-  set_tensors(checkpoint.weights, file, classifier_.weights());
+  set_tensors(checkpoint.weights, file, learner_.weights());
   set_tensors(without_prefix(checkpoint.optimizer, kFirstMoment), file, optimizer_.first_moment());
   set_tensors(without_prefix(checkpoint.optimizer, kSecondMoment), file, optimizer_.second_moment());
   best_ = checkpoint.best;
 }
 
 bool Trainer::finished() const {
-  const bool patience_lost = options_.patience > 0 && history_.evaluations_since_best >= options_.patience;
+  const bool patience_lost = options_.patience > 0 && history_.evaluations_since_best >= options_.patience &&
+                             history_.state.step >= options_.patience_from_step;
   return history_.state.step >= options_.steps() || patience_lost;
 }
 
@@ -98,7 +86,7 @@ bool Trainer::evaluation_due() const {
 }
 
 void Trainer::evaluate(std::stop_token stop) {
-  const Scores scores = score(predict_examples(classifier_, validation_, options_.micro_batch_tokens, std::move(stop)));
+  const Scores scores = learner_.validate(options_, std::move(stop));
   history_.validations.push_back({history_.state.step, scores.log_loss, scores.accuracy});
   if (history_.best_step >= 0 && scores.log_loss >= history_.best_loss) {
     ++history_.evaluations_since_best;
@@ -107,68 +95,24 @@ void Trainer::evaluate(std::stop_token stop) {
   history_.best_step = history_.state.step;
   history_.best_loss = scores.log_loss;
   history_.evaluations_since_best = 0;
-  best_ = tensors_of(classifier_.weights());
-}
-
-void Trainer::load_examples() {
-  const std::int64_t first = history_.state.step * options_.examples_per_step;
-  examples_.resize(static_cast<std::size_t>(options_.examples_per_step));
-  labels_.resize(examples_.size());
-  for (std::size_t index = 0; index < examples_.size(); ++index) {
-    labels_[index] = training_.example(first + static_cast<std::int64_t>(index), examples_[index]);
-  }
-}
-
-double Trainer::sum_of_class_weights() const {
-  if (options_.class_weights.empty()) return static_cast<double>(labels_.size());
-  double sum = 0;
-  for (const std::int32_t label : labels_) sum += options_.class_weights[static_cast<std::size_t>(label)];
-  return sum;
-}
-
-Trainer::StepOutcome Trainer::accumulate_gradients() {
-  TrainStepArgs args;
-  args.class_weights = options_.class_weights;
-  args.label_smoothing = options_.label_smoothing;
-  args.scale = 1.0 / sum_of_class_weights();
-  StepOutcome outcome;
-  PackedBatch batch;
-  std::size_t first = 0;  // example that the batch begins with
-  const auto flush = [&](std::size_t end) {
-    if (first == end) return;
-    args.dropout = {seed_for(options_.seed, RandomUse::dropout),
-                    static_cast<std::uint64_t>(history_.state.micro_batches++)};
-    const TrainStepResult result = classifier_.train_step(batch, std::span(labels_).subspan(first, end - first), args);
-    outcome.loss += result.loss_sum * args.scale;
-    outcome.correct += result.correct;
-    history_.state.tokens += batch.tokens();
-    batch.clear();
-    first = end;
-  };
-  classifier_.zero_gradients();
-  for (std::size_t index = 0; index < examples_.size(); ++index) {
-    if (batch.tokens() + std::ssize(examples_[index]) > options_.micro_batch_tokens) flush(index);
-    batch.add(examples_[index]);
-  }
-  flush(examples_.size());
-  return outcome;
+  best_ = tensors_of(learner_.weights());
 }
 
 void Trainer::step(const TrainerCallbacks& callbacks) {
   const std::int64_t number = history_.state.step;
   const double learning_rate = options_.schedule.at(number);
-  load_examples();
-  const StepOutcome outcome = accumulate_gradients();
-  if (callbacks.after_backward) callbacks.after_backward(number, classifier_.gradients());
+  learner_.zero_gradients();
+  const Learner::StepOutcome outcome = learner_.accumulate(options_, history_.state);
+  if (callbacks.after_backward) callbacks.after_backward(number, learner_.gradients());
   const OptimizerStepResult result =
-      optimizer_.step({classifier_.gradients(), learning_rate, outcome.loss, history_.state.updates() + 1});
+      optimizer_.step({learner_.gradients(), learning_rate, outcome.loss, history_.state.updates() + 1});
   ++history_.state.step;
   history_.state.samples += options_.examples_per_step;
   last_loss_ = outcome.loss;
   record(outcome, result, learning_rate);
 }
 
-void Trainer::record(const StepOutcome& outcome, const OptimizerStepResult& result, double learning_rate) {
+void Trainer::record(const Learner::StepOutcome& outcome, const OptimizerStepResult& result, double learning_rate) {
   if (result.applied) {
     history_.skipped_in_a_row = 0;
     ++history_.open.steps;
@@ -250,7 +194,7 @@ void Trainer::run(std::stop_token stop, const CheckpointPolicy& policy, const Tr
   history_.seconds = seconds_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
   if (policy.store != nullptr)
     policy.store->save(checkpoint());  // what follows training need not repeat it when killed
-  set_tensors(best_, "best weights", classifier_.weights());
+  set_tensors(best_, "best weights", learner_.weights());
 }
 
 }  // namespace strandline

@@ -1,38 +1,21 @@
-// Trains a classifier on examples: a loop that can be killed at any moment and goes on to the same bits.
+// Trains a model on examples: a loop that can be killed at any moment and goes on to the same bits.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <vector>
 
 #include "core/model/classifier.hpp"
-#include "core/train/adamw_optimizer.hpp"
-#include "core/train/schedule.hpp"
 #include "pipelines/run/checkpoint_store.hpp"
 #include "pipelines/run/example_source.hpp"
+#include "pipelines/run/learner.hpp"
+#include "pipelines/run/trainer_options.hpp"
 #include "pipelines/run/training_history.hpp"
 
 namespace strandline {
-
-struct TrainerOptions {
-  LearningRateSchedule schedule;  ///< schedule.total_steps is the length of the run
-  AdamwOptions adamw;
-  std::int64_t examples_per_step = 32;  ///< step s learns from examples [s, s + 1) * examples_per_step
-  std::int64_t micro_batch_tokens =
-      16384;  ///< forward and backward of at most so many tokens at once (a longer example alone)
-  std::vector<float> class_weights;  ///< one per class; empty: all 1
-  double label_smoothing = 0;
-  std::int64_t evaluate_every = 100;  ///< steps; also after the last one
-  std::int64_t patience = 0;          ///< stop after so many evaluations without a smaller validation loss; 0: never
-  std::int64_t most_skipped_in_a_row = 10;  ///< steps without a finite loss and gradient before giving up
-  std::uint64_t seed = 0;
-
-  std::int64_t steps() const { return schedule.total_steps; }
-  /// @throws ContractError naming the option.
-  void validate(std::int64_t classes) const;
-};
 
 struct CheckpointPolicy {
   const CheckpointStore* store = nullptr;  ///< absent: no checkpoints
@@ -60,7 +43,9 @@ struct TrainerCallbacks {
 /// the model in the end.
 class Trainer {
  public:
-  /// The classifier has its first weights; everything given must outlive the trainer.
+  /// The model has its first weights; everything given must outlive the trainer.
+  Trainer(Learner& learner, TrainerOptions options);
+  /// Of a classifier of token sequences.
   Trainer(Classifier& classifier, const ExampleSource& training, const ExampleSource& validation,
           TrainerOptions options);
 
@@ -68,7 +53,7 @@ class Trainer {
   void restore(const Checkpoint& checkpoint);
   Checkpoint checkpoint();
 
-  /// Trains to the end and leaves the best weights (smallest validation loss, the earlier of equals) in the classifier.
+  /// Trains to the end and leaves the best weights (smallest validation loss, the earlier of equals) in the model.
   /// @throws InterruptedError when asked to stop: a checkpoint has been written if there is a store.
   /// @throws NumericError after most_skipped_in_a_row steps without a finite loss and gradient.
   void run(std::stop_token stop, const CheckpointPolicy& policy = {}, const TrainerCallbacks& callbacks = {});
@@ -78,31 +63,22 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  struct StepOutcome {
-    double loss = 0;
-    std::int64_t correct = 0;
-  };
+  Trainer(std::unique_ptr<Learner> owned, TrainerOptions options);
 
   bool finished() const;
   bool evaluation_due() const;
   void evaluate(std::stop_token stop);
   void step(const TrainerCallbacks& callbacks);
-  void load_examples();
-  StepOutcome accumulate_gradients();
-  void record(const StepOutcome& outcome, const OptimizerStepResult& result, double learning_rate);
+  void record(const Learner::StepOutcome& outcome, const OptimizerStepResult& result, double learning_rate);
   void close_interval(double learning_rate);
-  double sum_of_class_weights() const;
   TrainingProgress progress() const;
 
-  Classifier& classifier_;
-  const ExampleSource& training_;
-  const ExampleSource& validation_;
+  std::unique_ptr<Learner> owned_;
+  Learner& learner_;
   TrainerOptions options_;
   AdamwOptimizer optimizer_;
   TrainingHistory history_;
   std::vector<NamedTensor> best_;
-  std::vector<std::vector<std::int32_t>> examples_;  // of the step at work
-  std::vector<std::int32_t> labels_;
   double last_loss_ = 0;
   Clock::time_point started_{};
   double seconds_before_ = 0;  // spent in earlier parts of the run
