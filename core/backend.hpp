@@ -3,14 +3,19 @@
 
 #include <string>
 
+#include "core/ops/activation.hpp"
 #include "core/ops/adamw.hpp"
+#include "core/ops/attention.hpp"
 #include "core/ops/conv1d.hpp"
 #include "core/ops/cross_entropy.hpp"
 #include "core/ops/elementwise.hpp"
 #include "core/ops/embedding.hpp"
+#include "core/ops/grid_conv.hpp"
+#include "core/ops/layer_norm.hpp"
 #include "core/ops/linear.hpp"
 #include "core/ops/norm.hpp"
 #include "core/ops/pool.hpp"
+#include "core/ops/pseudo_inverse.hpp"
 #include "core/ops/ssd_scan.hpp"
 #include "core/tensor/memory.hpp"
 
@@ -38,6 +43,18 @@ class Backend {
   virtual void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) = 0;
   virtual void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) = 0;
   virtual void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) = 0;
+  virtual void do_layer_norm(const ops::LayerNormArgs& args) = 0;
+  virtual void do_layer_norm_backward(const ops::LayerNormBackwardArgs& args) = 0;
+  virtual void do_activation(const ops::ActivationArgs& args) = 0;
+  virtual void do_activation_backward(const ops::ActivationBackwardArgs& args) = 0;
+  virtual void do_attention(const ops::AttentionArgs& args) = 0;
+  virtual void do_attention_backward(const ops::AttentionBackwardArgs& args) = 0;
+  virtual void do_softmax(const ops::SoftmaxArgs& args) = 0;
+  virtual void do_softmax_backward(const ops::SoftmaxBackwardArgs& args) = 0;
+  virtual void do_pseudo_inverse(const ops::PseudoInverseArgs& args) = 0;
+  virtual void do_pseudo_inverse_backward(const ops::PseudoInverseBackwardArgs& args) = 0;
+  virtual void do_grid_conv(const ops::GridConvArgs& args) = 0;
+  virtual void do_grid_conv_backward(const ops::GridConvBackwardArgs& args) = 0;
   virtual void do_embedding(const ops::EmbeddingArgs& args) = 0;
   virtual void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) = 0;
   virtual void do_pool(const ops::PoolArgs& args) = 0;
@@ -46,6 +63,8 @@ class Backend {
   virtual void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) = 0;
   virtual void do_cross_entropy(const ops::CrossEntropyArgs& args) = 0;
   virtual void do_add(ConstView x, View y) = 0;
+  virtual void do_multiply(ConstView x, View y) = 0;
+  virtual void do_reverse_channels(ConstView x_td, View y_td) = 0;
   virtual void do_dropout(const ops::DropoutArgs& args) = 0;
   virtual void do_adamw(const ops::AdamwArgs& args) = 0;
   virtual double do_sum_of_squares(ConstView x) = 0;

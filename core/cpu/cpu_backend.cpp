@@ -5,15 +5,20 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/cpu/activation_cpu.hpp"
 #include "core/cpu/adamw_cpu.hpp"
+#include "core/cpu/attention_cpu.hpp"
 #include "core/cpu/conv1d_cpu.hpp"
 #include "core/cpu/cpu_context.hpp"
 #include "core/cpu/cross_entropy_cpu.hpp"
 #include "core/cpu/elementwise_cpu.hpp"
 #include "core/cpu/embedding_cpu.hpp"
+#include "core/cpu/grid_conv_cpu.hpp"
+#include "core/cpu/layer_norm_cpu.hpp"
 #include "core/cpu/linear_cpu.hpp"
 #include "core/cpu/norm_cpu.hpp"
 #include "core/cpu/pool_cpu.hpp"
+#include "core/cpu/pseudo_inverse_cpu.hpp"
 #include "core/cpu/ssd_scan_backward_cpu.hpp"
 #include "core/cpu/ssd_scan_cpu.hpp"
 
@@ -45,6 +50,28 @@ class CpuBackend final : public Backend {
   void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) override {
     cpu::gated_rms_norm_backward(context_, args);
   }
+  void do_layer_norm(const ops::LayerNormArgs& args) override { cpu::layer_norm(context_, args); }
+  void do_layer_norm_backward(const ops::LayerNormBackwardArgs& args) override {
+    cpu::layer_norm_backward(context_, args);
+  }
+  void do_activation(const ops::ActivationArgs& args) override { cpu::activation(context_, args); }
+  void do_activation_backward(const ops::ActivationBackwardArgs& args) override {
+    cpu::activation_backward(context_, args);
+  }
+  void do_attention(const ops::AttentionArgs& args) override { cpu::attention(context_, args); }
+  void do_attention_backward(const ops::AttentionBackwardArgs& args) override {
+    cpu::attention_backward(context_, args);
+  }
+  void do_softmax(const ops::SoftmaxArgs& args) override { cpu::softmax(context_, args); }
+  void do_softmax_backward(const ops::SoftmaxBackwardArgs& args) override { cpu::softmax_backward(context_, args); }
+  void do_pseudo_inverse(const ops::PseudoInverseArgs& args) override { cpu::pseudo_inverse(context_, args); }
+  void do_pseudo_inverse_backward(const ops::PseudoInverseBackwardArgs& args) override {
+    cpu::pseudo_inverse_backward(context_, args);
+  }
+  void do_grid_conv(const ops::GridConvArgs& args) override { cpu::grid_conv(context_, args); }
+  void do_grid_conv_backward(const ops::GridConvBackwardArgs& args) override {
+    cpu::grid_conv_backward(context_, args);
+  }
   void do_embedding(const ops::EmbeddingArgs& args) override { cpu::embedding(context_, args); }
   void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) override {
     cpu::embedding_backward(context_, args);
@@ -57,6 +84,8 @@ class CpuBackend final : public Backend {
   }
   void do_cross_entropy(const ops::CrossEntropyArgs& args) override { cpu::cross_entropy(context_, args); }
   void do_add(ConstView x, View y) override { cpu::add(context_, x, y); }
+  void do_multiply(ConstView x, View y) override { cpu::multiply(context_, x, y); }
+  void do_reverse_channels(ConstView x_td, View y_td) override { cpu::reverse_channels(context_, x_td, y_td); }
   void do_dropout(const ops::DropoutArgs& args) override { cpu::dropout(context_, args); }
   void do_adamw(const ops::AdamwArgs& args) override { cpu::adamw(context_, args); }
   double do_sum_of_squares(ConstView x) override { return cpu::sum_of_squares(context_, x); }

@@ -18,6 +18,22 @@ std::int64_t row_offset(const ConstView& view, std::int64_t row) {
   return offset;
 }
 
+/// Calls body(count, from, to) for stretches that are dense in both: pieces of everything, or rows.
+template <class Body>
+void for_row_pairs(CpuContext& context, const ConstView& x, const View& y, const Body& body) {
+  const std::int64_t width = x.rank() > 0 ? x.size(x.rank() - 1) : 1;
+  const auto* from = x.as<float>();
+  auto* to = y.as<float>();
+  if (x.is_dense() && y.is_dense()) {
+    for_rows(context, x.elements(), 1,
+             [&](std::int64_t begin, std::int64_t end, int) { body(end - begin, from + begin, to + begin); });
+    return;
+  }
+  for_rows(context, x.elements() / width, width, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t row = begin; row < end; ++row) body(width, from + row_offset(x, row), to + row_offset(y, row));
+  });
+}
+
 /// Draws in order, four at a time.
 class Draws {
  public:
@@ -39,18 +55,20 @@ class Draws {
 }  // namespace
 
 void add(CpuContext& context, const ConstView& x, const View& y) {
-  const std::int64_t width = x.rank() > 0 ? x.size(x.rank() - 1) : 1;
-  const auto* from = x.as<float>();
-  auto* to = y.as<float>();
-  if (x.is_dense() && y.is_dense()) {
-    for_rows(context, x.elements(), 1, [&](std::int64_t begin, std::int64_t end, int) {
-      context.simd.add(end - begin, from + begin, to + begin);
-    });
-    return;
-  }
-  for_rows(context, x.elements() / width, width, [&](std::int64_t begin, std::int64_t end, int) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      context.simd.add(width, from + row_offset(x, row), to + row_offset(y, row));
+  for_row_pairs(context, x, y, [&](std::int64_t n, const float* from, float* to) { context.simd.add(n, from, to); });
+}
+
+void multiply(CpuContext& context, const ConstView& x, const View& y) {
+  for_row_pairs(context, x, y,
+                [&](std::int64_t n, const float* from, float* to) { context.simd.multiply(n, to, from, to); });
+}
+
+void reverse_channels(CpuContext& context, const ConstView& x_td, const View& y_td) {
+  const std::int64_t channels = x_td.size(1);
+  for_rows(context, x_td.size(0), channels, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const float* from = x_td.as<float>() + t * x_td.stride(0);
+      std::reverse_copy(from, from + channels, y_td.as<float>() + t * y_td.stride(0));
     }
   });
 }

@@ -1,15 +1,12 @@
 #include "core/cpu/norm_cpu.hpp"
 
+#include <array>
 #include <cmath>
 
-#include "core/cpu/rows.hpp"
+#include "core/cpu/row_sums.hpp"
 
 namespace strandline::cpu {
 namespace {
-
-// Rows whose weight gradients are summed by one thread into one partial sum. Fixed, so that the sum does not depend on
-// the number of threads; the partial sums are then added up in double, ascending.
-constexpr std::int64_t kGradientRows = 256;
 
 /// Rows of one tensor.
 template <class T>
@@ -35,34 +32,6 @@ float scale_of(const SimdTable& simd, std::int64_t n, const float* v, double eps
 /// The factor of v in the gradient of r * v: r^3 * mean(g * weight * v).
 float pull_of(const SimdTable& simd, std::int64_t n, float r, const float* v, const float* g, const float* weight) {
   return r * r * r * (simd.dot3(n, g, weight, v) / static_cast<float>(n));
-}
-
-void add_partial_sums(CpuContext& context, const float* partial, std::int64_t blocks, const View& dweight_d) {
-  constexpr std::int64_t kColumns = 64;
-  const std::int64_t channels = dweight_d.size(0);
-  auto* dweight = dweight_d.as<float>();
-  for_row_blocks(context, channels, kColumns, [&](std::int64_t begin, std::int64_t end, int) {
-    double sum[kColumns] = {};
-    for (std::int64_t block = 0; block < blocks; ++block) {
-      for (std::int64_t d = begin; d < end; ++d) sum[d - begin] += static_cast<double>(partial[block * channels + d]);
-    }
-    for (std::int64_t d = begin; d < end; ++d) dweight[d] += static_cast<float>(sum[d - begin]);
-  });
-}
-
-/// Runs body(t, dweight of its block, worker) for all rows, then adds the blocks' sums to dweight_d if that is wanted.
-template <class Body>
-void backward_rows(CpuContext& context, std::int64_t tokens, std::int64_t channels, const View& dweight_d,
-                   Body&& body) {
-  const std::int64_t blocks = ceil_div(tokens, kGradientRows);
-  const Workspace::Scope scope(context.scratch[0]);
-  float* partial = take(context.scratch[0], blocks * channels);
-  for_row_blocks(context, tokens, kGradientRows, [&](std::int64_t begin, std::int64_t end, int worker) {
-    float* sums = partial + begin / kGradientRows * channels;
-    std::fill_n(sums, channels, 0.0F);
-    for (std::int64_t t = begin; t < end; ++t) body(t, sums, worker);
-  });
-  if (dweight_d) add_partial_sums(context, partial, blocks, dweight_d);
 }
 
 /// One group of channels of one row in the gated backward.
@@ -116,7 +85,8 @@ void rms_norm_backward(CpuContext& context, const ops::RmsNormBackwardArgs& args
   const auto x = rows_of(args.x_td);
   const auto dy = rows_of(args.dy_td);
   const auto* weight = args.weight_d.as<float>();
-  backward_rows(context, args.x_td.size(0), channels, args.dweight_d, [&](std::int64_t t, float* dweight, int) {
+  const std::array<View, 1> sums_d{args.dweight_d};
+  sum_over_rows(context, {args.x_td.size(0), channels, sums_d}, [&](std::int64_t t, float* dweight, int) {
     const SimdTable& simd = context.simd;
     const float r = scale_of(simd, channels, x[t], args.eps);
     if (args.dweight_d) simd.add_scaled_product(channels, r, dy[t], x[t], dweight);
@@ -157,7 +127,8 @@ void gated_rms_norm_backward(CpuContext& context, const ops::GatedRmsNormBackwar
   const auto z = rows_of(args.z_td);
   const auto dy = rows_of(args.dy_td);
   const auto* weight = args.weight_d.as<float>();
-  backward_rows(context, args.x_td.size(0), channels, args.dweight_d, [&](std::int64_t t, float* dweight, int worker) {
+  const std::array<View, 1> sums_d{args.dweight_d};
+  sum_over_rows(context, {args.x_td.size(0), channels, sums_d}, [&](std::int64_t t, float* dweight, int worker) {
     Workspace& scratch = context.scratch[static_cast<std::size_t>(worker)];
     const Workspace::Scope scope(scratch);
     float* first = take(scratch, width);

@@ -30,7 +30,9 @@ double draw_dt_bias(RandomStream& random, const EncoderConfig& config) {
   return step + std::log(-std::expm1(-step));
 }
 
-double draw(const EncoderConfig& config, const WeightSpec& spec, RandomStream& random) {
+}  // namespace
+
+double draw_weight(const EncoderConfig& config, const WeightSpec& spec, RandomStream& random) {
   const std::string_view name = spec.name;
   if (name.ends_with("norm.weight") || name.ends_with("norm_f.weight") || name.ends_with(".D")) return 1.0;
   if (name.ends_with("embedding.weight")) return kEmbeddingDeviation * random.normal();
@@ -45,16 +47,19 @@ double draw(const EncoderConfig& config, const WeightSpec& spec, RandomStream& r
   return symmetric(random, bound) / depth;
 }
 
-}  // namespace
-
-void initialise(const EncoderConfig& config, std::uint64_t seed, Weights& weights) {
+void fill_weights(std::uint64_t seed, const WeightDraw& draw, Weights& weights) {
   std::vector<float> values;
   for (const WeightSpec& spec : weights.layout().specs()) {
     RandomStream random(seed, hash_of(spec.name));
     values.resize(static_cast<std::size_t>(spec.shape.elements()));
-    std::generate(values.begin(), values.end(), [&] { return static_cast<float>(draw(config, spec, random)); });
+    std::generate(values.begin(), values.end(), [&] { return static_cast<float>(draw(spec, random)); });
     weights.set(spec.name, values);
   }
+}
+
+void initialise(const EncoderConfig& config, std::uint64_t seed, Weights& weights) {
+  const auto draw = [&](const WeightSpec& spec, RandomStream& random) { return draw_weight(config, spec, random); };
+  fill_weights(seed, draw, weights);
 }
 
 }  // namespace strandline

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
+#include "core/base/philox.hpp"
 #include "core/model/config.hpp"
 #include "core/model/weights.hpp"
 
@@ -21,5 +23,12 @@ namespace strandline {
 ///
 /// Source: Dao and Gu 2024 (arXiv 2405.21060) and its implementation; Gu and Dao 2023 (arXiv 2312.00752), section 3.6.
 void initialise(const EncoderConfig& config, std::uint64_t seed, Weights& weights);
+
+/// One number of one tensor of a block, by the rules above.
+double draw_weight(const EncoderConfig& config, const WeightSpec& spec, RandomStream& random);
+
+/// Fills every tensor by `draw`, which gets a stream of its own for each.
+using WeightDraw = std::function<double(const WeightSpec& spec, RandomStream& random)>;
+void fill_weights(std::uint64_t seed, const WeightDraw& draw, Weights& weights);
 
 }  // namespace strandline

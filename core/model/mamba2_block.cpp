@@ -1,11 +1,14 @@
 #include "core/model/mamba2_block.hpp"
 
 #include "core/backend.hpp"
+#include "core/tensor/host_copy.hpp"
 
 namespace strandline {
 namespace {
 
+// Without a norm, a copy: the block may add to the residual stream while its second direction still reads it.
 void normalise(const BlockContext& context, const BlockWeights& weights, ConstView residual_td, View normed_td) {
+  if (!weights.norm_d) return copy_dense(context.backend.memory(), residual_td, normed_td);
   ops::rms_norm(context.backend,
                 {.x_td = residual_td, .weight_d = weights.norm_d, .eps = context.config.norm_eps, .y_td = normed_td});
 }
@@ -39,11 +42,12 @@ struct Projected {
   View normed_td;
   std::array<View, 2> tr;
 
-  Projected(const BlockContext& context, const BlockForwardArgs& args)
+  Projected(const BlockContext& context, const BlockWeights& weights, const BlockForwardArgs& args)
       : normed_td(args.kept.normed_td), tr(args.kept.projected_tr) {
     if (args.kept) return;
     const std::int64_t tokens = args.residual_td.size(0);
-    normed_td = context.workspace.take(context.backend.dtype(), {tokens, context.config.d_model});
+    const DType dtype = weights.norm_d ? context.backend.dtype() : args.residual_td.dtype();
+    normed_td = context.workspace.take(dtype, {tokens, context.config.d_model});
     tr.fill(context.workspace.take(context.backend.dtype(), {tokens, context.config.in_proj_rows()}));
   }
   View of(int direction) const { return tr[static_cast<std::size_t>(direction)]; }
@@ -69,6 +73,7 @@ class ProjectionBackward {
                                             .dx_ti = dnormed_td,
                                             .dweight_oi = gradients.direction[direction].in_proj_rd,
                                             .dbias_o = gradients.direction[direction].in_proj_bias_r});
+    if (!weights_.norm_d) return ops::add(context_.backend, dnormed_td, args_.dresidual_td);
     ops::rms_norm_backward(context_.backend, {.x_td = args_.forward.residual_td,
                                               .weight_d = weights_.norm_d,
                                               .eps = context_.config.norm_eps,
@@ -124,7 +129,7 @@ BlockKept take_kept(const BlockContext& context, std::int64_t tokens) {
 void block_forward(const BlockContext& context, const BlockWeights& weights, const BlockForwardArgs& args) {
   const EncoderConfig& config = context.config;
   const Workspace::Scope scope(context.workspace);
-  const Projected projected(context, args);
+  const Projected projected(context, weights, args);
   normalise(context, weights, args.residual_td, projected.normed_td);
   for (int direction = args.directions.begin; direction < args.directions.end; ++direction) {
     const MixerWeights& own = weights.direction[direction];
@@ -144,7 +149,7 @@ void block_backward(const BlockContext& context, const BlockWeights& weights, co
   const bool once = projects_once(config, directions);
   const std::int64_t tokens = args.forward.residual_td.size(0);
   const Workspace::Scope scope(context.workspace);
-  const Projected projected(context, args.forward);
+  const Projected projected(context, weights, args.forward);
   const View dprojected_tr = context.workspace.take(dtype, {tokens, config.in_proj_rows()});
   const View dshared_tr = once ? context.workspace.take(dtype, {tokens, config.in_proj_rows()}) : View{};
   const ProjectionBackward projection(context, weights, args, projected.normed_td);

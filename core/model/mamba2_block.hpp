@@ -1,5 +1,5 @@
-// One pre-norm residual block: residual += mixers(rms_norm(residual)), forward and backward, over whole sequences or
-// over a piece of one sequence with carried state.
+// One residual block, pre-norm where its weights have one: residual += mixers(rms_norm(residual)), forward and
+// backward, over whole sequences or over a piece of one sequence with carried state.
 #pragma once
 
 #include <array>
@@ -38,6 +38,7 @@ BlockKept take_kept(const BlockContext& context, std::int64_t tokens);
 /// Letters: T tokens of the segment, D model width. For every direction asked for:
 ///
 ///     projected = in_proj(rms_norm(residual))   computed once when both directions are asked for and tied
+///                                               without a norm in the weights: in_proj(residual)
 ///     out += mixer(projected)                   Combine::concat: each direction adds to its half of the channels
 ///
 /// State is carried only when one direction is asked for and seq_begin names one sequence.

@@ -24,7 +24,55 @@ bool decays(std::string_view name) {
   return !ends_with_any(name, {"norm.weight", "norm_f.weight", ".bias", ".dt_bias", ".A_log", ".D"});
 }
 
+void append(std::string name, const Shape& shape, std::vector<WeightSpec>& specs) {
+  specs.push_back(weight_spec(std::move(name), shape));
+}
+
+enum class Projections : bool { tied, own };
+
+void append_mixer(const EncoderConfig& config, const std::string& prefix, Projections projections,
+                  std::vector<WeightSpec>& specs) {
+  const std::int64_t channels = config.conv_channels();
+  const bool own = projections == Projections::own;
+  if (own) {
+    append(prefix + "in_proj.weight", {config.in_proj_rows(), config.d_model}, specs);
+    if (config.proj_bias) append(prefix + "in_proj.bias", {config.in_proj_rows()}, specs);
+  }
+  append(prefix + "conv1d.weight", {channels, config.d_conv}, specs);
+  if (config.conv_bias) append(prefix + "conv1d.bias", {channels}, specs);
+  append(prefix + "dt_bias", {config.heads()}, specs);
+  append(prefix + "A_log", {config.heads()}, specs);
+  append(prefix + "D", {config.heads()}, specs);
+  append(prefix + "norm.weight", {config.d_inner()}, specs);
+  if (own) {
+    append(prefix + "out_proj.weight", {config.out_proj_rows(), config.d_inner()}, specs);
+    if (config.proj_bias) append(prefix + "out_proj.bias", {config.out_proj_rows()}, specs);
+  }
+}
+
+void check_names(std::span<const WeightSpec> specs) {
+  std::vector<std::string_view> names;
+  for (const WeightSpec& spec : specs) names.push_back(spec.name);
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) throw ContractError("two weights have the name '" + std::string(*twice) + "'");
+}
+
 }  // namespace
+
+WeightSpec weight_spec(std::string name, const Shape& shape) {
+  const bool decay = decays(name);
+  return {std::move(name), shape, decay, 0};
+}
+
+void append_block(const EncoderConfig& config, const BlockPlace& place, std::vector<WeightSpec>& specs) {
+  if (place.has_norm) append(place.prefix + "norm.weight", {config.d_model}, specs);
+  for (int direction = 0; direction < config.directions(); ++direction) {
+    const bool own = direction == 0 || !config.tied_projections;
+    append_mixer(config, place.prefix + std::string(kMixerNames[static_cast<std::size_t>(direction)]),
+                 own ? Projections::own : Projections::tied, specs);
+  }
+}
 
 WeightLayout::WeightLayout(const EncoderConfig& config) {
   config.validate();
@@ -36,46 +84,21 @@ WeightLayout::WeightLayout(const ClassifierConfig& config) {
   config.validate();
   const std::int64_t d_model = config.encoder.d_model;
   add_encoder(config.encoder);
-  if (config.pooling == Pooling::attention) add("pool.score.weight", {1, d_model});
-  add("head.weight", {config.classes, d_model});
-  add("head.bias", {config.classes});
+  if (config.pooling == Pooling::attention) append("pool.score.weight", {1, d_model}, specs_);
+  append("head.weight", {config.classes, d_model}, specs_);
+  append("head.bias", {config.classes}, specs_);
+  place();
+}
+
+WeightLayout::WeightLayout(std::vector<WeightSpec> specs) : specs_(std::move(specs)) {
+  check_names(specs_);
   place();
 }
 
 void WeightLayout::add_encoder(const EncoderConfig& config) {
-  add("backbone.embedding.weight", {config.vocab_size, config.d_model});
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string prefix = layer_prefix(layer);
-    add(prefix + "norm.weight", {config.d_model});
-    for (int direction = 0; direction < config.directions(); ++direction) {
-      add_mixer(config, prefix + std::string(kMixerNames[static_cast<std::size_t>(direction)]),
-                direction == 0 || !config.tied_projections);
-    }
-  }
-  add("backbone.norm_f.weight", {config.d_model});
-}
-
-void WeightLayout::add_mixer(const EncoderConfig& config, const std::string& prefix, bool with_projections) {
-  const std::int64_t channels = config.conv_channels();
-  if (with_projections) {
-    add(prefix + "in_proj.weight", {config.in_proj_rows(), config.d_model});
-    if (config.proj_bias) add(prefix + "in_proj.bias", {config.in_proj_rows()});
-  }
-  add(prefix + "conv1d.weight", {channels, config.d_conv});
-  if (config.conv_bias) add(prefix + "conv1d.bias", {channels});
-  add(prefix + "dt_bias", {config.heads()});
-  add(prefix + "A_log", {config.heads()});
-  add(prefix + "D", {config.heads()});
-  add(prefix + "norm.weight", {config.d_inner()});
-  if (with_projections) {
-    add(prefix + "out_proj.weight", {config.out_proj_rows(), config.d_inner()});
-    if (config.proj_bias) add(prefix + "out_proj.bias", {config.out_proj_rows()});
-  }
-}
-
-void WeightLayout::add(std::string name, const Shape& shape) {
-  const bool decay = decays(name);
-  specs_.push_back({std::move(name), shape, decay, 0});
+  append("backbone.embedding.weight", {config.vocab_size, config.d_model}, specs_);
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) append_block(config, {layer_prefix(layer)}, specs_);
+  append("backbone.norm_f.weight", {config.d_model}, specs_);
 }
 
 void WeightLayout::place() {
@@ -140,9 +163,13 @@ std::vector<float> Weights::get(std::string_view name) const {
 }
 
 BlockWeights block_weights(const EncoderConfig& config, const Weights& weights, std::int64_t layer) {
-  const std::string prefix = layer_prefix(layer);
+  return block_weights(config, weights, BlockPlace{layer_prefix(layer)});
+}
+
+BlockWeights block_weights(const EncoderConfig& config, const Weights& weights, const BlockPlace& place) {
+  const std::string& prefix = place.prefix;
   BlockWeights block;
-  block.norm_d = weights.view(prefix + "norm.weight");
+  if (place.has_norm) block.norm_d = weights.view(prefix + "norm.weight");
   for (int direction = 0; direction < config.directions(); ++direction) {
     const std::string own = prefix + std::string(kMixerNames[static_cast<std::size_t>(direction)]);
     const std::string projections = config.tied_projections ? prefix + std::string(kMixerNames[0]) : own;

@@ -26,6 +26,18 @@ struct WeightSpec {
 /// Elements, so that a tensor starts at a cache line in fp32 and in fp64.
 inline constexpr std::int64_t kWeightAlignment = 16;
 
+/// A tensor of this name and shape; the name decides whether it decays.
+WeightSpec weight_spec(std::string name, const Shape& shape);
+
+/// Where the tensors of one block are: under `prefix`, "backbone.layers.0." for the first of an encoder.
+struct BlockPlace {
+  std::string prefix;
+  bool has_norm = true;  ///< false: the block works on the residual stream itself
+};
+
+/// Appends the tensors of one block.
+void append_block(const EncoderConfig& config, const BlockPlace& place, std::vector<WeightSpec>& specs);
+
 /// One flat vector holds all tensors: first those with weight decay, then those without, so that an optimiser step is
 /// two calls. specs() is in the order of the model: embedding, layers, final norm, pooling, head.
 /// Names and shapes are those of state-spaces/mamba2 (conv1d.weight as (C, K)); a reversed direction's own tensors are
@@ -36,6 +48,8 @@ class WeightLayout {
   /// @throws ContractError when the configuration is not valid.
   explicit WeightLayout(const EncoderConfig& config);
   explicit WeightLayout(const ClassifierConfig& config);
+  /// Of any other model: its tensors in its order; offsets are set here. @throws ContractError when two have one name.
+  explicit WeightLayout(std::vector<WeightSpec> specs);
 
   std::span<const WeightSpec> specs() const { return specs_; }
   /// nullptr when there is none.
@@ -49,8 +63,6 @@ class WeightLayout {
 
  private:
   void add_encoder(const EncoderConfig& config);
-  void add_mixer(const EncoderConfig& config, const std::string& prefix, bool with_projections);
-  void add(std::string name, const Shape& shape);
   void place();
 
   std::vector<WeightSpec> specs_;
@@ -99,11 +111,12 @@ struct MixerWeights {
 };
 
 struct BlockWeights {
-  View norm_d;
+  View norm_d;                ///< absent: no norm in front of the block
   MixerWeights direction[2];  ///< forward, reverse; tied projections are the same views in both
 };
 
 /// Also serves gradients: the layout is the same.
 BlockWeights block_weights(const EncoderConfig& config, const Weights& weights, std::int64_t layer);
+BlockWeights block_weights(const EncoderConfig& config, const Weights& weights, const BlockPlace& place);
 
 }  // namespace strandline

@@ -4,18 +4,38 @@
 
 namespace strandline::ops {
 
+namespace {
+
+// Activations, or the residual stream and states, which are in the accumulation type: both operands alike.
+void check_pair(const Check& check, const Backend& backend, const NamedView& x, const NamedView& y) {
+  const DType dtype = x.view.dtype();
+  check.that(static_cast<bool>(x.view), std::string(x.name) + " is absent");
+  check.present(y, x.view.rank());
+  check.that(dtype == backend.dtype() || dtype == backend.accumulate_dtype(),
+             std::string(x.name) + " " + to_string(x.view.shape()) + " holds " + std::string(name_of(dtype)) +
+                 ", which " + backend.name() + " does not compute in");
+  check.tensor(x, x.view.shape(), dtype);
+  check.tensor(y, x.view.shape(), dtype);
+  check.apart(y, x);
+}
+
+}  // namespace
+
 void add(Backend& backend, ConstView x, View y) {
-  const Check check("add", backend);
-  check.that(static_cast<bool>(x), "x is absent");
-  check.present({"y", y}, x.rank());
-  // Activations, or the residual stream and states, which are in the accumulation type: both operands alike.
-  check.that(x.dtype() == backend.dtype() || x.dtype() == backend.accumulate_dtype(),
-             "x " + to_string(x.shape()) + " holds " + std::string(name_of(x.dtype())) + ", which " + backend.name() +
-                 " does not compute in");
-  check.tensor({"x", x}, x.shape(), x.dtype());
-  check.tensor({"y", y}, x.shape(), x.dtype());
-  check.apart({"y", y}, {"x", x});
+  check_pair(Check("add", backend), backend, {"x", x}, {"y", y});
   if (x.elements() > 0) backend.do_add(x, y);
+}
+
+void multiply(Backend& backend, ConstView x, View y) {
+  check_pair(Check("multiply", backend), backend, {"x", x}, {"y", y});
+  if (x.elements() > 0) backend.do_multiply(x, y);
+}
+
+void reverse_channels(Backend& backend, ConstView x_td, View y_td) {
+  const Check check("reverse_channels", backend);
+  check.present({"x_td", x_td}, 2);
+  check_pair(check, backend, {"x_td", x_td}, {"y_td", y_td});
+  if (x_td.elements() > 0) backend.do_reverse_channels(x_td, y_td);
 }
 
 void dropout(Backend& backend, const DropoutArgs& args) {

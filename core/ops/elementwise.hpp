@@ -1,4 +1,4 @@
-// Contracts of sums and dropout. Truth: core/ref/elementwise_ref.hpp.
+// Contracts of sums, products, reversed channels and dropout. Truth: core/ref/elementwise_ref.hpp.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,13 @@ namespace strandline::ops {
 
 /// y += x, same shape; the last axis is dense. y must not overlap x.
 void add(Backend& backend, ConstView x, View y);
+
+/// y *= x, element by element; the same shape and type, both as add() takes them. y must not overlap x.
+void multiply(Backend& backend, ConstView x, View y);
+
+/// y[t, d] = x[t, D - 1 - d] over T rows of D channels, in one type, as add() takes them. y must not overlap x.
+/// The backward is the same call on dy.
+void reverse_channels(Backend& backend, ConstView x_td, View y_td);
 
 /// y[i] = keep(i) ? x[i] / (1 - p) : 0 over T rows of D channels, where keep(i) holds when the draw number
 /// i = (first_row + t) * D + d of (seed, stream) is at least p:

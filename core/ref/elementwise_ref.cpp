@@ -8,13 +8,14 @@
 namespace strandline::ref {
 namespace {
 
-template <class T, class... Index>
-void add_below(const ConstView& x, const View& y, Index... index) {
+/// Calls body(x's element, y's element) for every element.
+template <class T, class Body, class... Index>
+void for_pairs(const ConstView& x, const View& y, const Body& body, Index... index) {
   constexpr int kAxis = sizeof...(Index);
   if (kAxis == x.rank()) {
-    at<T>(y, index...) += at<T>(x, index...);
+    body(at<T>(x, index...), at<T>(y, index...));
   } else if constexpr (kAxis < kMaxRank) {
-    for (std::int64_t i = 0; i < x.size(kAxis); ++i) add_below<T>(x, y, index..., i);
+    for (std::int64_t i = 0; i < x.size(kAxis); ++i) for_pairs<T>(x, y, body, index..., i);
   }
 }
 
@@ -22,7 +23,20 @@ void add_below(const ConstView& x, const View& y, Index... index) {
 
 template <class T>
 void add(const ConstView& x, const View& y) {
-  add_below<T>(x, y);
+  for_pairs<T>(x, y, [](const T& from, T& to) { to += from; });
+}
+
+template <class T>
+void multiply(const ConstView& x, const View& y) {
+  for_pairs<T>(x, y, [](const T& from, T& to) { to *= from; });
+}
+
+template <class T>
+void reverse_channels(const ConstView& x_td, const View& y_td) {
+  const std::int64_t channels = x_td.size(1);
+  for (std::int64_t t = 0; t < x_td.size(0); ++t) {
+    for (std::int64_t d = 0; d < channels; ++d) at<T>(y_td, t, d) = at<T>(x_td, t, channels - 1 - d);
+  }
 }
 
 template <class T>
@@ -40,6 +54,10 @@ void dropout(const ops::DropoutArgs& args) {
 
 template void add<double>(const ConstView&, const View&);
 template void add<float>(const ConstView&, const View&);
+template void multiply<double>(const ConstView&, const View&);
+template void multiply<float>(const ConstView&, const View&);
+template void reverse_channels<double>(const ConstView&, const View&);
+template void reverse_channels<float>(const ConstView&, const View&);
 template void dropout<double>(const ops::DropoutArgs&);
 template void dropout<float>(const ops::DropoutArgs&);
 

@@ -11,6 +11,7 @@
 #include "core/cpu/cpu_backend.hpp"
 #include "core/model/classifier.hpp"
 #include "core/model/classifier_stream.hpp"
+#include "core/model/mil/mil_model.hpp"
 #include "tests/core/model_fixture.hpp"
 
 namespace {
@@ -95,6 +96,60 @@ TEST(StreamMemory, DoesNotGrowWithTheSequence) {
   EXPECT_EQ(tensor_allocations, allocations);
   EXPECT_EQ(classifier.encoder().workspace().peak_bytes(), peak);
 }
+
+class MilMemory : public ::testing::TestWithParam<MilKind> {
+ protected:
+  MilConfig config() const {
+    MilConfig config = published_config(GetParam(), 24, 2);
+    config.d_model = 32;
+    config.attention_width = 16;
+    config.d_state = 16;
+    config.headdim = 32;
+    config.chunk = 32;
+    return config;
+  }
+  std::unique_ptr<Backend> backend_ = make_cpu_backend({.threads = 2});
+};
+
+TEST_P(MilMemory, OfAPredictionIsTheProjectedPatchesAndTheirCopies) {
+  const auto peak_of = [&](std::int64_t patches) {
+    MilModel model(config(), *backend_, {.segment_patches = 1024});
+    model.initialise(1);
+    const std::vector<float> features(static_cast<std::size_t>(patches * 24), 0.5F);
+    std::vector<float> logits(2);
+    model.predict({features, patches}, {.logits = logits});
+    return static_cast<std::int64_t>(model.workspace().peak_bytes());
+  };
+  constexpr std::int64_t kPatches = 32768;
+  // Per patch: itself; in two directions a sequence in pieces once more; in three branches three times more; a score
+  // and a weight for each, and for three branches the numbers of their order.
+  const std::int64_t rows = GetParam() == MilKind::bi_mamba ? 2 : (GetParam() == MilKind::mamba2_mil ? 4 : 1);
+  const std::int64_t floats = rows * 32 + (GetParam() == MilKind::mamba2_mil ? 3 * 2 + 1 : 2);
+  // The padding of mamba2_mil's square: less than one side and one row of places.
+  const std::int64_t padding = GetParam() == MilKind::mamba2_mil ? 2 * 257 * 3 * 32 * 4 : 0;
+  EXPECT_LE(peak_of(2 * kPatches) - peak_of(kPatches), kPatches * floats * 4 + padding);
+}
+
+TEST_P(MilMemory, AllocatesNoTensorInTheSteadyState) {
+  MilModel model(config(), *backend_, {.segment_patches = 256});
+  model.initialise(1);
+  const std::vector<float> features(1000 * 24, 0.5F);
+  std::vector<float> logits(2);
+  std::vector<float> attention(1000);
+  const auto once = [&] {
+    model.train_step({features, 1000}, {.label = 1});
+    model.predict({features, 1000}, {.logits = logits, .attention = attention});
+  };
+  once();
+  once();
+  const int before = tensor_allocations;
+  for (int i = 0; i < 3; ++i) once();
+  EXPECT_EQ(tensor_allocations, before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, MilMemory,
+                         ::testing::Values(MilKind::abmil, MilKind::clam_sb, MilKind::bi_mamba, MilKind::mamba2_mil),
+                         [](const auto& each) { return std::string(name_of(each.param)); });
 
 }  // namespace
 }  // namespace strandline

@@ -229,11 +229,13 @@ std::string first_difference(const HostTensor& got, const HostTensor& want) {
   return "";
 }
 
-void expect_agreement(Backend& backend, const OpCall& call) {
+namespace {
+
+void expect_agreement_with_gaps(Backend& backend, const OpCall& call, std::initializer_list<std::int64_t> row_gaps) {
   const auto single = make_ref_backend(DType::f32);
   const Results want = results_of(reference(), call);
   const Results plain = results_of(*single, call);
-  for (const std::int64_t row_gap : {0, 5}) {
+  for (const std::int64_t row_gap : row_gaps) {
     const Results got = results_of(backend, call, row_gap);
     ASSERT_EQ(got.size(), want.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -241,6 +243,12 @@ void expect_agreement(Backend& backend, const OpCall& call) {
     }
   }
 }
+
+}  // namespace
+
+void expect_agreement(Backend& backend, const OpCall& call) { expect_agreement_with_gaps(backend, call, {0, 5}); }
+
+void expect_dense_agreement(Backend& backend, const OpCall& call) { expect_agreement_with_gaps(backend, call, {0}); }
 
 void expect_same_bits(const Results& got, const Results& want) {
   ASSERT_EQ(got.size(), want.size());

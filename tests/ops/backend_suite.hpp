@@ -101,6 +101,9 @@ std::string first_difference(const HostTensor& got, const HostTensor& want);
 /// Runs on the reference in double and in float and on `backend`, with dense and with strided rows.
 void expect_agreement(Backend& backend, const OpCall& call);
 
+/// The same with dense rows only, for operations that ask for them.
+void expect_dense_agreement(Backend& backend, const OpCall& call);
+
 void expect_same_bits(const Results& got, const Results& want);
 
 /// Gradients by central differences, on the reference in double. `loss` takes the inputs; analytic[i] belongs to

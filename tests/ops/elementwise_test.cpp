@@ -17,6 +17,18 @@ OpCall sum_of(const Shape& shape) {
   };
 }
 
+OpCall product_of(const Shape& shape) {
+  return [shape](Stage& stage) {
+    ops::multiply(stage.backend(), stage.activation(normal(shape, 1)), stage.activation_inout("y", normal(shape, 2)));
+  };
+}
+
+OpCall reversed(const Shape& shape) {
+  return [shape](Stage& stage) {
+    ops::reverse_channels(stage.backend(), stage.activation(normal(shape, 1)), stage.activation_out("y", shape));
+  };
+}
+
 OpCall dropped(std::int64_t tokens, std::int64_t channels, double p, std::int64_t first_row = 0) {
   return [=](Stage& stage) {
     ops::dropout(
@@ -46,6 +58,32 @@ TEST_P(Elementwise, AddsTensorsOfAnyRank) {
        {Shape{7}, Shape{0, 3}, Shape{5, 33}, Shape{2, 3, 19}, Shape{2, 3, 4, 5}, Shape{40, 1000}}) {
     SCOPED_TRACE(to_string(shape));
     expect_agreement(backend(), sum_of(shape));
+  }
+}
+
+TEST_P(Elementwise, MultipliesOneTensorIntoAnother) {
+  const Results got = results_of(backend(), [](Stage& stage) {
+    ops::multiply(stage.backend(), stage.activation(tensor_of({2, 2}, {1, 2, 3, 4})),
+                  stage.activation_inout("y", tensor_of({2, 2}, {10, 20, 30, 40})));
+  });
+
+  EXPECT_THAT(named(got, "y").values, ElementsAre(10, 40, 90, 160));
+  for (const Shape& shape : {Shape{7}, Shape{0, 3}, Shape{5, 33}, Shape{2, 3, 19}, Shape{40, 1000}}) {
+    SCOPED_TRACE(to_string(shape));
+    expect_agreement(backend(), product_of(shape));
+  }
+}
+
+TEST_P(Elementwise, ReversesTheChannelsOfEveryRow) {
+  const Results got = results_of(backend(), [](Stage& stage) {
+    ops::reverse_channels(stage.backend(), stage.activation(tensor_of({2, 3}, {1, 2, 3, 4, 5, 6})),
+                          stage.activation_out("y", {2, 3}));
+  });
+
+  EXPECT_THAT(named(got, "y").values, ElementsAre(3, 2, 1, 6, 5, 4));
+  for (const Shape& shape : {Shape{0, 3}, Shape{1, 1}, Shape{5, 33}, Shape{40, 1000}}) {
+    SCOPED_TRACE(to_string(shape));
+    expect_agreement(backend(), reversed(shape));
   }
 }
 
@@ -87,6 +125,8 @@ TEST_P(Elementwise, DropsTheSameInPiecesAsAtOnce) {
 
 TEST_P(Elementwise, GivesTheSameBitsForAnyNumberOfThreads) {
   expect_same_bits_for_any_threads(sum_of({300, 200}));
+  expect_same_bits_for_any_threads(product_of({300, 200}));
+  expect_same_bits_for_any_threads(reversed({300, 200}));
   expect_same_bits_for_any_threads(dropped(1000, 77, 0.2));
 }
 
@@ -98,6 +138,14 @@ TEST_P(Elementwise, RefusesWhatCannotBeAddedOrDropped) {
                 ops::add(backend(), x, stage.activation_out("y", {4, 5}));
               }),
               HasSubstr("add: y has the shape [4, 5], expected [4, 6]"));
+  EXPECT_THAT(contract_message([&] {
+                ops::multiply(backend(), x, stage.activation_out("y", {3, 6}));
+              }),
+              HasSubstr("multiply: y has the shape [3, 6], expected [4, 6]"));
+  EXPECT_THAT(contract_message([&] {
+                ops::reverse_channels(backend(), x, stage.activation_out("y", {4, 7}));
+              }),
+              HasSubstr("reverse_channels: y_td has the shape [4, 7], expected [4, 6]"));
   EXPECT_THAT(contract_message([&] { results_of(backend(), dropped(2, 2, 1.0)); }), HasSubstr("is outside [0, 1)"));
 }
 

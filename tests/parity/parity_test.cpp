@@ -12,30 +12,18 @@
 #include "core/cpu/cpu_backend.hpp"
 #include "core/model/encoder.hpp"
 #include "core/ref/ref_backend.hpp"
-#include "io/model_file/safetensors.hpp"
+#include "tests/parity/golden.hpp"
 
 namespace strandline {
 namespace {
 
-using Tensors = std::map<std::string, NamedTensor>;
-
-std::string golden(const std::string& model, const std::string& file) {
-  return std::string(STRANDLINE_GOLDEN_DIR) + "/" + model + "/" + file;
-}
-
-Tensors read_tensors(const std::string& path) {
-  Tensors tensors;
-  for (NamedTensor& tensor : read_safetensors(path).tensors) tensors[tensor.name] = std::move(tensor);
-  return tensors;
-}
-
-template <class T>
-std::span<const T> values_of(const NamedTensor& tensor) {
-  return {reinterpret_cast<const T*>(tensor.data.data()), tensor.data.size() / sizeof(T)};
-}
+using golden::path;
+using golden::relative_error;
+using golden::Tensors;
+using golden::values_of;
 
 EncoderConfig read_config(const std::string& model) {
-  std::ifstream file(golden(model, "config.json"));
+  std::ifstream file(path(model, "config.json"));
   const auto json = nlohmann::json::parse(file);
   EncoderConfig config;
   config.vocab_size = json.at("vocab_size");
@@ -59,7 +47,7 @@ std::string their_name(const std::string& ours) {
 }
 
 Weights read_weights(const std::string& model, const EncoderConfig& config, Backend& backend) {
-  const Tensors tensors = read_tensors(golden(model, "model.safetensors"));
+  const Tensors tensors = golden::read(path(model, "model.safetensors"));
   Weights weights(WeightLayout(config), backend);
   EXPECT_EQ(weights.layout().specs().size(), tensors.size());
   for (const WeightSpec& spec : weights.layout().specs()) {
@@ -88,19 +76,6 @@ void upload(Backend& backend, const std::vector<double>& values, View to) {
   }
   const std::vector<float> single(values.begin(), values.end());
   backend.memory().upload(to.data(), single.data(), single.size() * sizeof(float));
-}
-
-// Largest difference, relative to the largest value.
-double relative_error(std::span<const double> got, std::span<const float> want) {
-  if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
-  double largest = 0.0;
-  double difference = 0.0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    if (!std::isfinite(got[i])) return std::numeric_limits<double>::infinity();
-    largest = std::max(largest, std::abs(static_cast<double>(want[i])));
-    difference = std::max(difference, std::abs(got[i] - want[i]));
-  }
-  return largest > 0 ? difference / largest : difference;
 }
 
 struct Case {
@@ -137,7 +112,7 @@ TEST_P(Parity, HiddenStatesAndGradientsAgreeWithTransformers) {
   const EncoderConfig config = read_config(GetParam().model);
   const Weights weights = read_weights(GetParam().model, config, *backend);
   const Tensors want =
-      read_tensors(golden(GetParam().model, "length" + std::to_string(GetParam().length) + ".safetensors"));
+      golden::read(path(GetParam().model, "length" + std::to_string(GetParam().length) + ".safetensors"));
   Encoder encoder(config, *backend, weights);
   PackedBatch batch;
   batch.add(values_of<std::int32_t>(want.at("ids")));
@@ -170,7 +145,7 @@ TEST_P(Parity, InferenceGivesTheSameHiddenStates) {
   const EncoderConfig config = read_config(GetParam().model);
   const Weights weights = read_weights(GetParam().model, config, *backend);
   const Tensors want =
-      read_tensors(golden(GetParam().model, "length" + std::to_string(GetParam().length) + ".safetensors"));
+      golden::read(path(GetParam().model, "length" + std::to_string(GetParam().length) + ".safetensors"));
   Encoder encoder(config, *backend, weights, {.segment_tokens = 128});
   PackedBatch batch;
   batch.add(values_of<std::int32_t>(want.at("ids")));
