@@ -18,10 +18,13 @@ namespace {
 void add_commands(CLI::App& app, const Program& program) {
   CLI::App* dna = app.add_subcommand("dna", "DNA: train classifiers, classify and embed sequences");
   CLI::App* model = app.add_subcommand("model", "Model files: look inside, import, export");
-  for (CLI::App* group : {dna, model}) group->require_subcommand(1);
+  CLI::App* slide = app.add_subcommand("slide", "Slides: train and run aggregators on patch features");
+  for (CLI::App* group : {dna, model, slide}) group->require_subcommand(1);
   add_dna_train(*dna, program);
   add_dna_predict(*dna, program);
   add_dna_embed(*dna, program);
+  add_slide_train(*slide, program);
+  add_slide_predict(*slide, program);
   add_model_info(*model);
   add_model_import(*model);
   add_model_export(*model);

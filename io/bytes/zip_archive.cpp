@@ -54,6 +54,26 @@ struct Directory {
   std::uint64_t offset = 0;
 };
 
+// Size, stored size and offset of a member.
+using Sizes = std::array<std::uint64_t, 3>;
+
+// ZIP64: what did not fit stands in an extra field, in this order. False when the fields overrun.
+bool widen(const Piece& entries, std::int64_t extra, std::int64_t extra_end, Sizes& sizes) {
+  while (extra_end - extra >= 4) {
+    const std::uint64_t id = entries.number(extra, 2);
+    std::int64_t field = extra + 4;
+    const std::int64_t field_end = field + static_cast<std::int64_t>(entries.number(extra + 2, 2));
+    if (field_end > extra_end) return false;
+    for (std::uint64_t& size : sizes) {
+      if (id != 1 || size != kFull32 || field_end - field < 8) continue;
+      size = entries.number(field, 8);
+      field += 8;
+    }
+    extra = field_end;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool is_zip(const InputFile& file) {
@@ -66,11 +86,11 @@ void ZipArchive::fail(const std::string& problem) const {
   throw DataError({.file = file_.path()}, "the zip archive is damaged: " + problem, "Make or copy the file again");
 }
 
+// The end of the archive says where its directory is; for ZIP64, a record before it does.
 void ZipArchive::read_directory() {
   if (file_.size_bytes() < kEndBytes) fail("it is too short");
   const std::int64_t tail_bytes = std::min(file_.size_bytes(), kEndBytes + kMostComment + kLocator64Bytes);
-  const std::int64_t tail_at = file_.size_bytes() - tail_bytes;
-  const Piece tail(file_, tail_at, tail_bytes);
+  const Piece tail(file_, file_.size_bytes() - tail_bytes, tail_bytes);
   std::int64_t end = tail_bytes - kEndBytes;
   while (end >= 0 && tail.text(end, 4) != std::string_view("PK\x05\x06", 4)) --end;
   if (end < 0) fail("its directory is missing; the file is truncated");
@@ -88,44 +108,40 @@ void ZipArchive::read_directory() {
   if (directory.size_bytes > file_bytes || directory.offset > file_bytes - directory.size_bytes)
     fail("its directory lies outside the file");
   if (directory.size_bytes > kMostDirectoryBytes) fail("its directory is longer than 64 MiB");
-  const Piece entries(file_, static_cast<std::int64_t>(directory.offset),
-                      static_cast<std::int64_t>(directory.size_bytes));
+  read_entries(static_cast<std::int64_t>(directory.offset), static_cast<std::int64_t>(directory.size_bytes),
+               directory.members);
+}
+
+void ZipArchive::read_entries(std::int64_t offset, std::int64_t size_bytes, std::uint64_t members) {
+  const Piece entries(file_, offset, size_bytes);
   std::int64_t at = 0;
-  for (std::uint64_t i = 0; i < directory.members; ++i) {
-    if (entries.size() - at < kEntryBytes || entries.text(at, 4) != std::string_view("PK\x01\x02", 4))
+  for (std::uint64_t i = 0; i < members; ++i) {
+    if (size_bytes - at < kEntryBytes || entries.text(at, 4) != std::string_view("PK\x01\x02", 4))
       fail("an entry of its directory");
     const auto name_bytes = static_cast<std::int64_t>(entries.number(at + 28, 2));
     const auto extra_bytes = static_cast<std::int64_t>(entries.number(at + 30, 2));
     const auto comment_bytes = static_cast<std::int64_t>(entries.number(at + 32, 2));
-    if (entries.size() - at - kEntryBytes < name_bytes + extra_bytes + comment_bytes) fail("an entry of its directory");
-    std::array<std::uint64_t, 3> sizes{entries.number(at + 24, 4), entries.number(at + 20, 4),
-                                       entries.number(at + 42, 4)};
-    // ZIP64: what did not fit stands in an extra field, in this order.
-    std::int64_t extra = at + kEntryBytes + name_bytes;
-    const std::int64_t extra_end = extra + extra_bytes;
-    while (extra_end - extra >= 4) {
-      const std::uint64_t id = entries.number(extra, 2);
-      std::int64_t field = extra + 4;
-      const std::int64_t field_end = field + static_cast<std::int64_t>(entries.number(extra + 2, 2));
-      if (field_end > extra_end) fail("an entry of its directory");
-      for (std::uint64_t& size : sizes) {
-        if (id != 1 || size != kFull32 || field_end - field < 8) continue;
-        size = entries.number(field, 8);
-        field += 8;
-      }
-      extra = field_end;
-    }
+    if (size_bytes - at - kEntryBytes < name_bytes + extra_bytes + comment_bytes) fail("an entry of its directory");
+    Sizes sizes{entries.number(at + 24, 4), entries.number(at + 20, 4), entries.number(at + 42, 4)};
+    const std::int64_t extra = at + kEntryBytes + name_bytes;
+    if (!widen(entries, extra, extra + extra_bytes, sizes)) fail("an entry of its directory");
     const std::uint64_t method = entries.number(at + 10, 2);
     if ((entries.number(at + 8, 2) & 1U) != 0) fail("a member is encrypted");
     if (method != 0 && method != 8) fail("a member is packed in another way than stored or deflated");
-    if (sizes[1] > file_bytes || sizes[2] > file_bytes - sizes[1]) fail("a member lies outside the file");
-    const bool deflated = method == 8;
-    if (sizes[0] > (deflated ? sizes[1] * kLargestExpansion + 64 : sizes[1])) fail("a member of impossible size");
-    members_.push_back({std::string(entries.text(at + kEntryBytes, name_bytes)), deflated,
-                        static_cast<std::int64_t>(sizes[1]), static_cast<std::int64_t>(sizes[0]),
-                        static_cast<std::int64_t>(sizes[2])});
+    add({std::string(entries.text(at + kEntryBytes, name_bytes)), method == 8, static_cast<std::int64_t>(sizes[1]),
+         static_cast<std::int64_t>(sizes[0]), static_cast<std::int64_t>(sizes[2])});
     at += kEntryBytes + name_bytes + extra_bytes + comment_bytes;
   }
+}
+
+void ZipArchive::add(ZipMember member) {
+  const std::int64_t most = file_.size_bytes();
+  const bool inside = member.stored_bytes >= 0 && member.size_bytes >= 0 && member.header_offset >= 0 &&
+                      member.stored_bytes <= most && member.header_offset <= most - member.stored_bytes;
+  if (!inside) fail("a member lies outside the file");
+  const std::int64_t largest = member.deflated ? member.stored_bytes * kLargestExpansion + 64 : member.stored_bytes;
+  if (member.size_bytes > largest) fail("a member of impossible size");
+  members_.push_back(std::move(member));
 }
 
 const ZipMember* ZipArchive::find(std::string_view name) const {

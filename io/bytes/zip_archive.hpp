@@ -37,6 +37,8 @@ class ZipArchive {
 
  private:
   void read_directory();
+  void read_entries(std::int64_t offset, std::int64_t size_bytes, std::uint64_t members);
+  void add(ZipMember member);
   [[noreturn]] void fail(const std::string& problem) const;
 
   const InputFile& file_;

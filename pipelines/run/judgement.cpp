@@ -52,6 +52,11 @@ Json reliability_json(const Evaluation& evaluation) {
   return bins;
 }
 
+std::string method_of(const Evaluation& evaluation) {
+  if (evaluation.clusters == 0) return "percentile bootstrap over examples";
+  return fmt::format("percentile bootstrap over {} clusters (patients)", evaluation.clusters);
+}
+
 }  // namespace
 
 std::string with_thousands(std::int64_t number) {
@@ -80,8 +85,7 @@ std::string to_json(const std::vector<Judgement>& judgements, const std::vector<
          {"length", judgement.length},
          {"examples", evaluation.examples},
          {"scores", scores_json(evaluation)},
-         {"interval",
-          {{"level", 0.95}, {"method", "percentile bootstrap over examples"}, {"resamples", evaluation.resamples}}},
+         {"interval", {{"level", 0.95}, {"method", method_of(evaluation)}, {"resamples", evaluation.resamples}}},
          {"classes", classes_json(evaluation, class_names)},
          {"confusion", confusion_json(evaluation)},
          {"reliability", reliability_json(evaluation)}});

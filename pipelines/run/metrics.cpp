@@ -313,6 +313,7 @@ void bootstrap(const ScoreTable& table, const BootstrapOptions& options, Evaluat
     out.high.*field.value = quantile(values, 1 - kIntervalTail);
   }
   out.resamples = options.resamples;
+  out.clusters = options.clusters.empty() ? 0 : std::ssize(members);
 }
 
 }  // namespace

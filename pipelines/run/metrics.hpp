@@ -84,6 +84,7 @@ struct Evaluation {
   Scores low;  ///< bootstrap interval, 95 %
   Scores high;
   int resamples = 0;
+  std::int64_t clusters = 0;  ///< that were resampled; 0: examples were
   std::vector<ClassScores> classes;
   std::vector<std::int64_t> confusion;  ///< C * C: row is the truth, column the prediction
   std::array<ReliabilityBin, kReliabilityBins> reliability{};

@@ -125,6 +125,31 @@ TEST(Metrics, GiveIntervalsLikeTheBinomialOnesAndAlwaysTheSame) {
   EXPECT_EQ(evaluate(examples, {.resamples = 1000, .seed = 4}).high.brier, evaluation.high.brier);
 }
 
+// Four slides that say the same are one observation, not four: the interval is that of the patients.
+TEST(Metrics, ResampleWholeClusters) {
+  const Predictions patients = twelve_examples();
+  Predictions slides;
+  slides.classes = patients.classes;
+  std::vector<std::int64_t> clusters;
+  for (std::size_t patient = 0; patient < patients.labels.size(); ++patient) {
+    for (int slide = 0; slide < 4; ++slide) {
+      slides.labels.push_back(patients.labels[patient]);
+      const auto row = patients.probabilities.begin() + static_cast<std::ptrdiff_t>(3 * patient);
+      slides.probabilities.insert(slides.probabilities.end(), row, row + 3);
+      clusters.push_back(static_cast<std::int64_t>(patient));
+    }
+  }
+
+  const Evaluation of_patients = evaluate(patients, {.seed = 4});
+  const Evaluation of_slides = evaluate(slides, {.seed = 4, .clusters = clusters});
+
+  EXPECT_EQ(of_slides.low.accuracy, of_patients.low.accuracy);
+  EXPECT_EQ(of_slides.high.accuracy, of_patients.high.accuracy);
+  EXPECT_EQ(of_slides.clusters, 12);
+  EXPECT_GT(evaluate(slides, {.seed = 4}).low.accuracy, of_slides.low.accuracy);
+  EXPECT_THROW(evaluate(patients, {.clusters = {0}}), ContractError);
+}
+
 TEST(Metrics, RefuseWhatCannotBe) {
   EXPECT_THROW(score(predictions(2, {2}, {0.5, 0.5})), ContractError);
   EXPECT_THROW(score(predictions(2, {0}, {0.5})), ContractError);
