@@ -13,7 +13,7 @@ SLIDES = [f"s{i}" for i in range(6)]
 TABLE = "case_id,slide_id,label\n" + "".join(f"p{i},{s},{'tumour' if i % 2 else 'normal'}\n" for i, s in enumerate(SLIDES))
 
 
-def case(name, stderr, exit_code=65, table=TABLE, bags=SLIDES, extra=(), width=2, replace=None):
+def case(name, stderr, exit_code=65, table=TABLE, bags=SLIDES, extra=(), width=2, replace=None, folds=3):
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bags").mkdir(parents=True)
@@ -26,7 +26,7 @@ def case(name, stderr, exit_code=65, table=TABLE, bags=SLIDES, extra=(), width=2
             if old.name != target:
                 old.unlink()
     (folder / "labels.csv").write_text(table)
-    args = ["slide", "train", "--features", "{dir}/bags", "--table", "{dir}/labels.csv", "--folds", "3", "-q", "-o", "{out}/run", *extra]
+    args = ["slide", "train", "--features", "{dir}/bags", "--table", "{dir}/labels.csv", "--folds", str(folds), "-q", "-o", "{out}/run", *extra]
     (folder / "args").write_text("\n".join(args) + "\n")
     (folder / "exit").write_text(f"{exit_code}\n")
     (folder / "stderr").write_text(stderr + "\n")
@@ -42,7 +42,7 @@ case("slide-twice", r"line 8, column 'slide_id': the slide 's0' is there twice",
 case("one-class", r"1 different labels; a classifier needs two", table=TABLE.replace("tumour", "normal"))
 case("slide-without-features", r"labels.csv: 1 slides have no features in .*: s9.*--missing skip", table=with_row("p9,s9,normal"))
 case("features-without-row", r"bags: 1 slides are not in .*labels.csv: s7", bags=[*SLIDES, "s7"])
-case("class-with-fewer-patients-than-folds", r"the class 'normal' has 3 patients, fewer than 4 folds", extra=["--folds", "4"])
+case("class-with-fewer-patients-than-folds", r"the class 'normal' has 3 patients, fewer than 4 folds", folds=4)
 case("features-of-another-width", r"s3.npy: has 5 features per patch, but .*s0.npy has 2", bags=SLIDES)
 np.save(OUT / "features-of-another-width/bags/s3.npy", np.zeros((3, 5), np.float32))
 folder = case("no-features-in-the-folder", r"bags: the folder has no features", bags=[])
