@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(build-essential cmake ninja-build ccache pkg-config
-       libhts-dev libhdf5-dev libboost-dev libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev)
+       libhts-dev libhdf5-dev libopenslide-dev libtiff-dev libpng-dev libopencv-core-dev libopencv-imgproc-dev libboost-dev libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev)
 run=(samtools)                                       # the quickstart makes its BAM of reads with it
 test=(libgtest-dev libgmock-dev clang-format tabix)  # tabix brings bgzip
 

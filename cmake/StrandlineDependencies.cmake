@@ -5,6 +5,11 @@ find_package(Boost 1.74 REQUIRED)  # header-only parts
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HTSLIB REQUIRED IMPORTED_TARGET GLOBAL htslib)
 pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET GLOBAL hdf5-serial hdf5)
+pkg_check_modules(OPENSLIDE REQUIRED IMPORTED_TARGET GLOBAL openslide>=3.4.1)
+pkg_check_modules(LIBTIFF REQUIRED IMPORTED_TARGET GLOBAL libtiff-4>=4.5)  # from 4.5 on, errors belong to a handle
+pkg_check_modules(LIBPNG REQUIRED IMPORTED_TARGET GLOBAL libpng)
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+find_package(OpenCVImgproc REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)

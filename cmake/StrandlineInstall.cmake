@@ -17,5 +17,6 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/strandlineConfig.cmake.i
   INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/strandlineConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/strandlineConfig.cmake ${PROJECT_BINARY_DIR}/strandlineConfigVersion.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/FindOpenCVImgproc.cmake
   DESTINATION ${package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

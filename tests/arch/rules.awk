@@ -66,6 +66,8 @@ function check_include(code, raw,    name, to) {
   name = substr(raw, RSTART + 1, RLENGTH - 2)
   if (name ~ /^(htslib\/|hdf5|H5|openslide|tiff|png|jpeglib|zlib)/ && top != "io" && top != "tests")
     breach("third-party", "<" name "> stays inside io")
+  if (name ~ /^opencv2/ && !starts(FILENAME, "pipelines/slide/") && top != "tests")
+    breach("third-party", "<" name "> stays inside pipelines/slide")
   if (name ~ /^CLI\// && top != "apps") breach("third-party", "<" name "> stays inside apps")
   if (name ~ /^(boost|nlohmann|fmt)\// && is_header && top != "apps" && top != "tests")
     breach("third-party", "<" name "> may not show in a header that others include")
