@@ -16,7 +16,9 @@ void add_dna_train(CLI::App& parent, const Program& program);
 void add_model_export(CLI::App& parent);
 void add_model_import(CLI::App& parent);
 void add_model_info(CLI::App& parent);
+void add_slide_make_example(CLI::App& parent);
 void add_slide_predict(CLI::App& parent, const Program& program);
+void add_slide_tile(CLI::App& parent, const Program& program);
 void add_slide_train(CLI::App& parent, const Program& program);
 
 }  // namespace strandline

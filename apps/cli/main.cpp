@@ -18,11 +18,13 @@ namespace {
 void add_commands(CLI::App& app, const Program& program) {
   CLI::App* dna = app.add_subcommand("dna", "DNA: train classifiers, classify and embed sequences");
   CLI::App* model = app.add_subcommand("model", "Model files: look inside, import, export");
-  CLI::App* slide = app.add_subcommand("slide", "Slides: train and run aggregators on patch features");
+  CLI::App* slide = app.add_subcommand("slide", "Slides: find tissue, cut patches, train and run aggregators");
   for (CLI::App* group : {dna, model, slide}) group->require_subcommand(1);
   add_dna_train(*dna, program);
   add_dna_predict(*dna, program);
   add_dna_embed(*dna, program);
+  add_slide_make_example(*slide);
+  add_slide_tile(*slide, program);
   add_slide_train(*slide, program);
   add_slide_predict(*slide, program);
   add_model_info(*model);

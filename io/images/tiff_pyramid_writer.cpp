@@ -137,7 +137,8 @@ void write_tiff_pyramid(const std::string& path, ImageSize size, const TiffPyram
   PyramidWriter writer(path, options, big ? tiff::TiffFile::Offsets::wide : tiff::TiffFile::Offsets::narrow);
   LevelTags tags{size, options.spacing_um, false};
   RgbImage level = writer.write_level(tags, paint);
-  while (std::max(tags.size.width, tags.size.height) > options.tile) {
+  // No level is smaller than a tile: OpenSlide 3.4.1 with a libtiff of 2025 or later gives rubbish for such a one.
+  while (std::min(level.width, level.height) >= options.tile) {
     tags = {{level.width, level.height}, tags.spacing_um * 2.0, true};
     const RgbImage current = std::exchange(level, {});
     level = writer.write_level(tags, [&](const ImageBox& box, RgbImage& out) { crop(current, box, out); });

@@ -21,8 +21,8 @@ struct TiffPyramidOptions {
 /// Paints `box` of level 0 into `out`, which has its size. Called once per tile, row by row, in one thread.
 using PaintBox = std::function<void(const ImageBox& box, RgbImage& out)>;
 
-/// Level 0 as `paint` paints it, and levels of half the size each until one fits a tile. Memory: level 1, a quarter of
-/// level 0. BigTIFF when level 0 has more than 2^30 bytes. Whole or absent, as OutputFile; the bytes depend on the
+/// Level 0 as `paint` paints it, and levels of half the size each, none smaller than a tile. Memory: level 1, a quarter
+/// of level 0. BigTIFF when level 0 has more than 2^30 bytes. Whole or absent, as OutputFile; the bytes depend on the
 /// arguments and on libtiff's and libjpeg's versions alone. @throws ContractError, IoError.
 void write_tiff_pyramid(const std::string& path, ImageSize size, const TiffPyramidOptions& options,
                         const PaintBox& paint);

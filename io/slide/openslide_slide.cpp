@@ -1,4 +1,5 @@
 #include <openslide.h>
+#include <tiffio.h>
 
 #include <algorithm>
 #include <charconv>
@@ -33,6 +34,19 @@ std::optional<Rgb> colour(const std::string& text) {
   if (text.size() != 6 || result.ec != std::errc() || result.ptr != text.data() + text.size()) return std::nullopt;
   return Rgb{static_cast<std::uint8_t>(value >> 16U), static_cast<std::uint8_t>(value >> 8U),
              static_cast<std::uint8_t>(value)};
+}
+
+bool is_tiny(const SlideLevel& level) { return level.width < level.tile_width || level.height < level.tile_height; }
+
+// OpenSlide lets libtiff print its warnings. Set once for the process, as libtiff has no other way for its callers'
+// callers.
+void silence_libtiff() {
+  static const bool done = [] {
+    TIFFSetWarningHandler(nullptr);
+    TIFFSetErrorHandler(nullptr);
+    return true;
+  }();
+  static_cast<void>(done);
 }
 
 class OpenSlideSlide final : public Slide {
@@ -102,7 +116,14 @@ class OpenSlideSlide final : public Slide {
       info_.levels.push_back(level);
     }
     require_no_error("its levels cannot be read");
+    leave_out_tiny_levels();
     if (info_.levels.empty()) throw DataError({.file = info_.path}, "the slide has no level");
+  }
+
+  // The libtiff of Debian's security updates gives OpenSlide rows of another length than it asks for when a picture is
+  // smaller than its tiles, and what is read is rubbish. Those levels are the last, and nobody misses them.
+  void leave_out_tiny_levels() {
+    while (info_.levels.size() > 1 && is_tiny(info_.levels.back())) info_.levels.pop_back();
   }
 
   void read_bounds() {
@@ -139,9 +160,13 @@ class OpenSlideSlide final : public Slide {
 }  // namespace
 
 std::unique_ptr<Slide> open_with_openslide(const std::string& path, const SlideOptions& options) {
+  silence_libtiff();
   Handle handle(openslide_open(path.c_str()));
   if (!handle) return nullptr;
-  return std::make_unique<OpenSlideSlide>(std::move(handle), path, options);
+  auto slide = std::make_unique<OpenSlideSlide>(std::move(handle), path, options);
+  // A whole slide smaller than a tile: libtiff alone reads it right, where that is enough.
+  if (slide->info().format == "generic-tiff" && is_tiny(slide->info().levels.front())) return nullptr;
+  return slide;
 }
 
 }  // namespace strandline
