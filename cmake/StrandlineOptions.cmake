@@ -6,6 +6,8 @@ option(STRANDLINE_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF
 option(STRANDLINE_BUILD_FUZZERS "Build the libFuzzer programs (needs clang)" OFF)
 set(STRANDLINE_WITH_CUDA AUTO CACHE STRING "Build the CUDA back end: ON, OFF, or AUTO (when the toolkit is found)")
 set_property(CACHE STRANDLINE_WITH_CUDA PROPERTY STRINGS AUTO ON OFF)
+# The portable code is for compute capability 8.0 and later (as PTX, which the driver compiles for any later card).
+set(STRANDLINE_CUDA_ARCHITECTURES "80-virtual;90a-real" CACHE STRING "Cards to compile for, as CMAKE_CUDA_ARCHITECTURES takes them")
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -19,4 +21,5 @@ endif()
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()

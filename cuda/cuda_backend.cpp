@@ -1,25 +1,116 @@
-// The CUDA seam. It finds the device and refuses; the operations come with the GPU back end.
 #include "cuda/cuda_backend.hpp"
 
 #include <cuda_runtime_api.h>
 
 #include "core/base/error.hpp"
+#include "cuda/base/check.hpp"
+#include "cuda/base/context.hpp"
+#include "cuda/ops/activation_cuda.hpp"
+#include "cuda/ops/adamw_cuda.hpp"
+#include "cuda/ops/attention_cuda.hpp"
+#include "cuda/ops/conv1d_cuda.hpp"
+#include "cuda/ops/cross_entropy_cuda.hpp"
+#include "cuda/ops/elementwise_cuda.hpp"
+#include "cuda/ops/embedding_cuda.hpp"
+#include "cuda/ops/grid_conv_cuda.hpp"
+#include "cuda/ops/layer_norm_cuda.hpp"
+#include "cuda/ops/linear_cuda.hpp"
+#include "cuda/ops/norm_cuda.hpp"
+#include "cuda/ops/pool_cuda.hpp"
+#include "cuda/ops/pseudo_inverse_cuda.hpp"
+#include "cuda/ops/ssd_scan_cuda.hpp"
 
 namespace strandline {
+namespace {
 
-std::unique_ptr<Backend> make_cuda_backend(int device_index) {
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(const CudaOptions& options)
+      : dtype_(options.dtype), context_(options.device_index, options.memory_limit_bytes) {}
+
+  std::string name() const override { return "cuda:" + std::to_string(context_.device_index()); }
+  DType dtype() const override { return dtype_; }
+  DType accumulate_dtype() const override { return DType::f32; }
+  Memory& memory() override { return context_.memory(); }
+  void synchronize() override { context_.synchronize(); }
+
+  void do_linear(const ops::LinearArgs& args) override { cuda::linear(context_, args); }
+  void do_linear_backward(const ops::LinearBackwardArgs& args) override { cuda::linear_backward(context_, args); }
+  void do_conv1d(const ops::Conv1dArgs& args) override { cuda::conv1d(context_, args); }
+  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { cuda::conv1d_backward(context_, args); }
+  void do_ssd_scan(const ops::SsdScanArgs& args) override { cuda::ssd_scan(context_, args); }
+  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { cuda::ssd_scan_backward(context_, args); }
+  void do_rms_norm(const ops::RmsNormArgs& args) override { cuda::rms_norm(context_, args); }
+  void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cuda::rms_norm_backward(context_, args); }
+  void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) override { cuda::gated_rms_norm(context_, args); }
+  void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) override {
+    cuda::gated_rms_norm_backward(context_, args);
+  }
+  void do_layer_norm(const ops::LayerNormArgs& args) override { cuda::layer_norm(context_, args); }
+  void do_layer_norm_backward(const ops::LayerNormBackwardArgs& args) override {
+    cuda::layer_norm_backward(context_, args);
+  }
+  void do_activation(const ops::ActivationArgs& args) override { cuda::activation(context_, args); }
+  void do_activation_backward(const ops::ActivationBackwardArgs& args) override {
+    cuda::activation_backward(context_, args);
+  }
+  void do_attention(const ops::AttentionArgs& args) override { cuda::attention(context_, args); }
+  void do_attention_backward(const ops::AttentionBackwardArgs& args) override {
+    cuda::attention_backward(context_, args);
+  }
+  void do_softmax(const ops::SoftmaxArgs& args) override { cuda::softmax(context_, args); }
+  void do_softmax_backward(const ops::SoftmaxBackwardArgs& args) override { cuda::softmax_backward(context_, args); }
+  void do_pseudo_inverse(const ops::PseudoInverseArgs& args) override { cuda::pseudo_inverse(context_, args); }
+  void do_pseudo_inverse_backward(const ops::PseudoInverseBackwardArgs& args) override {
+    cuda::pseudo_inverse_backward(context_, args);
+  }
+  void do_grid_conv(const ops::GridConvArgs& args) override { cuda::grid_conv(context_, args); }
+  void do_grid_conv_backward(const ops::GridConvBackwardArgs& args) override {
+    cuda::grid_conv_backward(context_, args);
+  }
+  void do_embedding(const ops::EmbeddingArgs& args) override { cuda::embedding(context_, args); }
+  void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) override {
+    cuda::embedding_backward(context_, args);
+  }
+  void do_pool(const ops::PoolArgs& args) override { cuda::pool(context_, args); }
+  void do_pool_backward(const ops::PoolBackwardArgs& args) override { cuda::pool_backward(context_, args); }
+  void do_attention_pool(const ops::AttentionPoolArgs& args) override { cuda::attention_pool(context_, args); }
+  void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {
+    cuda::attention_pool_backward(context_, args);
+  }
+  void do_cross_entropy(const ops::CrossEntropyArgs& args) override { cuda::cross_entropy(context_, args); }
+  void do_dropout(const ops::DropoutArgs& args) override { cuda::dropout(context_, args); }
+  void do_adamw(const ops::AdamwArgs& args) override { cuda::adamw(context_, args); }
+  void do_add(ConstView x, View y) override { cuda::add(context_, x, y); }
+  void do_multiply(ConstView x, View y) override { cuda::multiply(context_, x, y); }
+  void do_reverse_channels(ConstView x_td, View y_td) override { cuda::reverse_channels(context_, x_td, y_td); }
+  double do_sum_of_squares(ConstView x) override { return cuda::sum_of_squares(context_, x); }
+
+ private:
+  DType dtype_;
+  cuda::Context context_;
+};
+
+constexpr const char* kCure = ". Use --device cpu";
+
+// "0 devices" and "the driver is too old" are ordinary: both leave the CPU.
+int count_devices() {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
-  if (status != cudaSuccess) {
-    throw UnavailableError(std::string("no usable NVIDIA device: ") + cudaGetErrorString(status) +
-                           ". Use --device cpu");
+  if (status == cudaSuccess) return devices;
+  cudaGetLastError();
+  throw UnavailableError(std::string("no usable NVIDIA device: ") + cudaGetErrorString(status) + kCure);
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
+  const int devices = count_devices();
+  if (options.device_index < 0 || options.device_index >= devices) {
+    throw UnavailableError("there is no device cuda:" + std::to_string(options.device_index) + " (found " +
+                           std::to_string(devices) + ")" + kCure);
   }
-  if (device_index < 0 || device_index >= devices) {
-    throw UnavailableError("there is no device cuda:" + std::to_string(device_index) + " (found " +
-                           std::to_string(devices) + "). Use --device cpu");
-  }
-  throw UnavailableError("the encoder does not run on cuda:" + std::to_string(device_index) +
-                         " in this version. Use --device cpu");
+  return std::make_unique<CudaBackend>(options);
 }
 
 std::string cuda_build_version() {

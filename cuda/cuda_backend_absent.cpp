@@ -4,7 +4,7 @@
 
 namespace strandline {
 
-std::unique_ptr<Backend> make_cuda_backend(int) {
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions&) {
   throw UnavailableError(
       "this strandline was built without CUDA. Use --device cpu, or build with the CUDA Toolkit installed");
 }

@@ -46,10 +46,10 @@ void add_device_options(CLI::App& command, DeviceOptions& options) {
 }
 
 std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
-  if (const int index = cuda_index_of(options.device); index >= 0) return make_cuda_backend(index);
+  if (const int index = cuda_index_of(options.device); index >= 0) return make_cuda_backend({.device_index = index});
   if (options.device == "auto") {
     try {
-      return make_cuda_backend(0);
+      return make_cuda_backend({});
     } catch (const UnavailableError&) {
       // No GPU is the ordinary case of "auto".
     }

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include "core/base/philox.hpp"
 #include "core/cpu/cpu_backend.hpp"
 #include "core/ref/ref_backend.hpp"
+#include "cuda/cuda_backend.hpp"
 
 namespace strandline::test {
 namespace {
@@ -74,7 +76,18 @@ std::vector<BackendCase> make_back_ends() {
     all.push_back({"cpu_" + std::string(name_of(isa)),
                    [isa](int threads) { return make_cpu_backend({.threads = threads, .isa = isa}); }});
   }
+  all.push_back({"cuda", [](int) { return make_cuda_backend({}); }, true});
   return all;
+}
+
+/// Empty when there is one.
+std::string why_no_gpu() {
+  try {
+    make_cuda_backend({});
+  } catch (const UnavailableError& error) {
+    return error.what();
+  }
+  return "";
 }
 
 }  // namespace
@@ -299,6 +312,14 @@ std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& lengths) {
   std::vector<std::int64_t> offsets{0};
   for (const std::int64_t length : lengths) offsets.push_back(offsets.back() + length);
   return offsets;
+}
+
+void BackendSuite::SetUp() {
+  if (!GetParam().on_gpu) return;
+  static const std::string missing = why_no_gpu();
+  if (missing.empty()) return;
+  if (std::getenv("STRANDLINE_REQUIRE_GPU") != nullptr) FAIL() << missing;
+  GTEST_SKIP() << missing;
 }
 
 void BackendSuite::expect_same_bits_for_any_threads(const OpCall& call) {

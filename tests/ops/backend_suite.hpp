@@ -21,9 +21,10 @@ namespace strandline::test {
 struct BackendCase {
   std::string name;
   std::function<std::unique_ptr<Backend>(int threads)> make;
+  bool on_gpu = false;
 };
 
-/// "ref", and the CPU with every instruction set that this machine has: "cpu_baseline", "cpu_avx2", ...
+/// "ref", the CPU with every instruction set that this machine has: "cpu_baseline", "cpu_avx2", ...; and "cuda".
 const std::vector<BackendCase>& back_ends();
 
 std::string name_of_case(const testing::TestParamInfo<BackendCase>& info);
@@ -120,8 +121,10 @@ std::string contract_message(const std::function<void()>& call);
 /// Offsets of sequences with these lengths.
 std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& lengths);
 
+/// Skips by name where there is no GPU; with STRANDLINE_REQUIRE_GPU in the environment that is a failure.
 class BackendSuite : public testing::TestWithParam<BackendCase> {
  protected:
+  void SetUp() override;
   Backend& backend() {
     if (!backend_) backend_ = GetParam().make(2);
     return *backend_;
