@@ -1,6 +1,8 @@
 // The seam between the model and the machine: one virtual call per operation per layer.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/ops/activation.hpp"
@@ -14,12 +16,21 @@
 #include "core/ops/layer_norm.hpp"
 #include "core/ops/linear.hpp"
 #include "core/ops/norm.hpp"
+#include "core/ops/operation_shape.hpp"
 #include "core/ops/pool.hpp"
 #include "core/ops/pseudo_inverse.hpp"
 #include "core/ops/ssd_scan.hpp"
 #include "core/tensor/memory.hpp"
 
 namespace strandline {
+
+/// What a card has beside the memory of the host.
+struct DeviceMemory {
+  std::int64_t total_bytes = 0;
+  std::int64_t free_bytes = 0;  ///< what this back end may still take: free on the card, and within its own limit
+  std::int64_t peak_bytes = 0;  ///< the most that it has held at one time
+  std::int64_t step_bytes = 1;  ///< sizes of blocks are multiples of this
+};
 
 /// Implementations may assume that every argument passed the checks in core/ops. Call the free functions of core/ops,
 /// never do_*. One thread at a time; two Backends are independent of each other.
@@ -32,6 +43,13 @@ class Backend {
   virtual DType accumulate_dtype() const = 0;  ///< type of weights, gradients, states, optimiser state, residual stream
   virtual Memory& memory() = 0;
   virtual void synchronize() = 0;  ///< returns when all enqueued work is done
+
+  /// Absent for a back end that works in the memory of the host.
+  virtual std::optional<DeviceMemory> device_memory() const { return std::nullopt; }
+  /// Device bytes that a call of these sizes takes beside its tensors, at most; asked before the run, for its plan.
+  virtual std::int64_t scratch_bytes(const ops::OperationShape&) const { return 0; }
+  /// Takes so much scratch at once, so that no operation has to grow it.
+  virtual void reserve_scratch(std::int64_t) {}
 
   virtual void do_linear(const ops::LinearArgs& args) = 0;
   virtual void do_linear_backward(const ops::LinearBackwardArgs& args) = 0;

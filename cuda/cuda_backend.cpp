@@ -33,6 +33,8 @@ class CudaBackend final : public Backend {
   DType accumulate_dtype() const override { return DType::f32; }
   Memory& memory() override { return context_.memory(); }
   void synchronize() override { context_.synchronize(); }
+  std::optional<DeviceMemory> device_memory() const override { return context_.memory().usage(); }
+  void reserve_scratch(std::int64_t size_bytes) override { context_.scratch().reserve(size_bytes); }
 
   void do_linear(const ops::LinearArgs& args) override { cuda::linear(context_, args); }
   void do_linear_backward(const ops::LinearBackwardArgs& args) override { cuda::linear_backward(context_, args); }
@@ -88,18 +90,50 @@ class CudaBackend final : public Backend {
 
  private:
   DType dtype_;
-  cuda::Context context_;
+  mutable cuda::Context context_;  // to ask the card is no change
 };
 
 constexpr const char* kCure = ". Use --device cpu";
 
-// "0 devices" and "the driver is too old" are ordinary: both leave the CPU.
+// No card, no driver and an old driver are ordinary: they leave the CPU. Anything else is a card that does not work.
+bool is_ordinary(cudaError_t status) {
+  return status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver || status == cudaErrorStubLibrary ||
+         status == cudaErrorSystemDriverMismatch || status == cudaErrorCompatNotSupportedOnDevice;
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
 int count_devices() {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaSuccess) return devices;
   cudaGetLastError();
-  throw UnavailableError(std::string("no usable NVIDIA device: ") + cudaGetErrorString(status) + kCure);
+  const std::string why = cudaGetErrorString(status);
+  if (!is_ordinary(status)) throw DeviceError("the NVIDIA driver fails: " + why + kCure);
+  const std::string driver = cuda_driver_version();
+  throw UnavailableError("no usable NVIDIA device: " + why + " (built with CUDA " + cuda_build_version() +
+                         (driver.empty() ? ", no driver" : ", the driver serves " + driver) + ")" + kCure);
+}
+
+CudaDevice describe(int index) {
+  cudaDeviceProp properties{};
+  cuda::check(cudaGetDeviceProperties(&properties, index), "read the properties of the device");
+  CudaDevice device{.index = index,
+                    .name = properties.name,
+                    .compute_capability = 10 * properties.major + properties.minor,
+                    .multiprocessors = properties.multiProcessorCount,
+                    .total_bytes = static_cast<std::int64_t>(properties.totalGlobalMem)};
+  std::size_t left = 0;
+  std::size_t total = 0;
+  // A card in exclusive use by another process does not say.
+  if (cudaSetDevice(index) == cudaSuccess && cudaMemGetInfo(&left, &total) == cudaSuccess) {
+    device.free_bytes = static_cast<std::int64_t>(left);
+  } else {
+    cudaGetLastError();
+  }
+  return device;
 }
 
 }  // namespace
@@ -113,8 +147,22 @@ std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   return std::make_unique<CudaBackend>(options);
 }
 
-std::string cuda_build_version() {
-  return std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
+std::vector<CudaDevice> list_cuda_devices() {
+  std::vector<CudaDevice> devices;
+  const int count = count_devices();
+  for (int index = 0; index < count; ++index) devices.push_back(describe(index));
+  return devices;
 }
+
+std::string cuda_driver_version() {
+  int version = 0;
+  if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) {
+    cudaGetLastError();
+    return {};
+  }
+  return version_text(version);
+}
+
+std::string cuda_build_version() { return version_text(CUDART_VERSION); }
 
 }  // namespace strandline

@@ -21,6 +21,8 @@ class Memory {
   /// copy and zero take place in order with the work that the back end of this memory has enqueued.
   virtual void copy(void* to, const void* from, std::size_t size_bytes) = 0;
   virtual void zero(void* to, std::size_t size_bytes) = 0;
+  /// Returns to the system what is held for later and in no use now.
+  virtual void release_unused() {}
 };
 
 /// Memory of this process. Stateless: any two are interchangeable, and it may be used from several threads.

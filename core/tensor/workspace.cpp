@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/checked.hpp"
+#include "core/base/error.hpp"
 
 namespace strandline {
 namespace {
@@ -48,6 +49,20 @@ View Workspace::take_zeros(DType dtype, const Shape& shape) {
   const View view = take(dtype, shape);
   memory_.zero(view.data(), static_cast<std::size_t>(view.elements()) * size_of(dtype));
   return view;
+}
+
+void Workspace::reserve(std::int64_t size_bytes) {
+  std::int64_t held = 0;
+  for (const Block& block : blocks_) {
+    if (block.used_bytes > 0) throw ContractError("workspace: reserve while tensors are taken");
+    held = std::max(held, static_cast<std::int64_t>(block.bytes.size_bytes()));
+  }
+  if (held >= size_bytes) return;
+  // The old room goes back first: both at once may not fit.
+  blocks_.clear();
+  current_ = 0;
+  memory_.release_unused();
+  blocks_.push_back({Buffer(memory_, DType::u8, {size_bytes})});
 }
 
 void Workspace::merge_if_empty() {

@@ -36,7 +36,13 @@ class Workspace {
   /// The same, filled with zeros.
   View take_zeros(DType dtype, const Shape& shape);
 
+  /// Makes room for so much at once. Nothing may be taken. With the peak of the largest pass, as a plan knows it,
+  /// no pass grows the workspace, and it holds not a byte more than that. Never shrinks.
+  /// @throws MemoryError, ContractError.
+  void reserve(std::int64_t size_bytes);
+
   Memory& memory() const { return memory_; }
+  /// The most that was taken at one time.
   std::size_t peak_bytes() const { return peak_bytes_; }
 
  private:

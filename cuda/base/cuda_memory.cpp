@@ -98,6 +98,22 @@ void CudaMemory::release_cache() noexcept {
   free_.clear();
 }
 
+void CudaMemory::release_unused() {
+  check(cudaStreamSynchronize(stream_), "wait for the device");
+  release_cache();
+}
+
+DeviceMemory CudaMemory::usage() const {
+  std::size_t left = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&left, &total), "ask for the free memory of the device");
+  if (limit_bytes_ > 0) left = std::min(left, limit_bytes_ - std::min(reserved_bytes_, limit_bytes_));
+  return {.total_bytes = static_cast<std::int64_t>(total),
+          .free_bytes = static_cast<std::int64_t>(left),
+          .peak_bytes = static_cast<std::int64_t>(peak_bytes_),
+          .step_bytes = static_cast<std::int64_t>(kLargeStep)};
+}
+
 void CudaMemory::refuse(std::size_t size_bytes) const {
   std::size_t left = 0;
   std::size_t total = 0;

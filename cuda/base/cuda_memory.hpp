@@ -7,6 +7,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "core/backend.hpp"
 #include "core/tensor/memory.hpp"
 
 namespace strandline::cuda {
@@ -31,6 +32,9 @@ class CudaMemory final : public Memory {
   void copy(void* to, const void* from, std::size_t size_bytes) override;
   void zero(void* to, std::size_t size_bytes) override;
 
+  void release_unused() override;
+
+  DeviceMemory usage() const;
   /// Held at most at one time, by tensors and by the cache together.
   std::size_t peak_bytes() const { return peak_bytes_; }
   std::size_t reserved_bytes() const { return reserved_bytes_; }
