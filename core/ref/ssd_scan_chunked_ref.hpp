@@ -9,4 +9,9 @@ namespace strandline::ref {
 /// All tensors hold double; `args.chunk` tokens per chunk. Source: arXiv 2405.21060, section 6 and listing 1.
 void ssd_scan_chunked(const ops::SsdScanArgs& args);
 
+/// The plain version for back ends that store bf16: the same in float, with both operands of every product (c * b,
+/// weighed scores * x, c * state, x * weighed b) rounded to bf16 and the sums in float. All tensors hold float; outputs
+/// are not rounded.
+void ssd_scan_chunked_bf16(const ops::SsdScanArgs& args);
+
 }  // namespace strandline::ref

@@ -2,6 +2,7 @@
 
 #include "core/cpu/cpu_backend.hpp"
 #include "core/ref/ref_backend.hpp"
+#include "tests/ops/bf16_backend.hpp"
 
 namespace strandline::testing {
 namespace {
@@ -18,7 +19,8 @@ std::vector<BackendCase> backend_cases() {
   return {{"Reference", always, [] { return make_ref_backend(DType::f64); }},
           cpu_case("CpuBaseline", CpuIsa::baseline, 1),
           cpu_case("CpuAvx2", CpuIsa::avx2, 3),
-          cpu_case("CpuAvx512", CpuIsa::avx512, 3)};
+          cpu_case("CpuAvx512", CpuIsa::avx512, 3),
+          {"Bf16Storage", always, [] { return test::make_bf16_storage_backend(make_cpu_backend({.threads = 1})); }}};
 }
 
 }  // namespace strandline::testing

@@ -19,7 +19,8 @@ struct BackendCase {
   friend std::ostream& operator<<(std::ostream& out, const BackendCase& each) { return out << each.name; }
 };
 
-/// The reference in double, and the CPU with every instruction set, one thread and three.
+/// The reference in double, the CPU with every instruction set, one thread and three, and the CPU behind activations of
+/// bf16, with weights, states and the residual stream in fp32.
 std::vector<BackendCase> backend_cases();
 
 }  // namespace strandline::testing

@@ -103,8 +103,8 @@ TEST_P(Attention, WeighsValuesByTheSoftmaxOfTheProducts) {
                                      .log_sum_th = stage.weight_out("log_sum", {1, 1})});
   });
 
-  EXPECT_NEAR(named(got, "y").values[0], 10.0, 1e-5);
-  EXPECT_NEAR(named(got, "log_sum").values[0], std::log(4.0), 1e-6);
+  EXPECT_NEAR(named(got, "y").values[0], 10.0, near(1e-5, 10.0));
+  EXPECT_NEAR(named(got, "log_sum").values[0], std::log(4.0), near(1e-6, std::log(4.0)));
 }
 
 TEST_P(Attention, AgreesWithTheReferenceOnAwkwardShapes) {

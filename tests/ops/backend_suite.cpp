@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -10,12 +9,17 @@
 #include "core/cpu/cpu_backend.hpp"
 #include "core/ref/ref_backend.hpp"
 #include "cuda/cuda_backend.hpp"
+#include "tests/fixture/gpu.hpp"
+#include "tests/ops/bf16_backend.hpp"
 
 namespace strandline::test {
 namespace {
 
 constexpr std::int64_t kGuardElements = 64;
-constexpr std::byte kGuard{0xFF};  // NaN in every floating type
+constexpr std::byte kGuard{0xFF};         // NaN in every floating type
+constexpr double kBf16Roundoff = 0x1p-8;  // 8 significant bits: half a unit in the last place of 1
+
+double rounded_to_bf16(double value) { return static_cast<double>(to_float(to_bf16(static_cast<float>(value)))); }
 
 /// Calls body(offset) for every element in row-major order.
 template <class Body>
@@ -76,18 +80,11 @@ std::vector<BackendCase> make_back_ends() {
     all.push_back({"cpu_" + std::string(name_of(isa)),
                    [isa](int threads) { return make_cpu_backend({.threads = threads, .isa = isa}); }});
   }
+  all.push_back(
+      {"bf16_storage", [](int threads) { return make_bf16_storage_backend(make_cpu_backend({.threads = threads})); }});
   all.push_back({"cuda", [](int) { return make_cuda_backend({}); }, true});
+  all.push_back({"cuda_bf16", [](int) { return make_cuda_backend({.dtype = DType::bf16}); }, true});
   return all;
-}
-
-/// Empty when there is one.
-std::string why_no_gpu() {
-  try {
-    make_cuda_backend({});
-  } catch (const UnavailableError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -122,18 +119,26 @@ HostTensor normal(const Shape& shape, std::uint64_t stream, double mean, double 
   return tensor;
 }
 
-const HostTensor& named(const Results& results, std::string_view name) {
+const Result& result_named(const Results& results, std::string_view name) {
   for (const Result& result : results) {
-    if (result.name == name) return result.value;
+    if (result.name == name) return result;
   }
   throw ContractError("no result named " + std::string(name));
 }
 
-View Stage::place(std::string name, DType dtype, const Shape& shape, const HostTensor* value) {
+const HostTensor& named(const Results& results, std::string_view name) { return result_named(results, name).value; }
+
+Stage::Storage Stage::next_activation() {
+  const bool wide = ((options_.wide >> (activations_++ % 32U)) & 1U) != 0;
+  return {wide ? backend_.accumulate_dtype() : backend_.dtype(), options_.rounded && !wide};
+}
+
+View Stage::place(std::string name, const Storage& storage, const Shape& shape, const HostTensor* value) {
+  const DType dtype = storage.dtype;
   Shape strides = shape;
   std::int64_t step = 1;
   for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-    if (axis == 0 && shape.rank() > 1) step += row_gap_;
+    if (axis == 0 && shape.rank() > 1) step += options_.row_gap;
     strides[axis] = step;
     step *= shape[axis];
   }
@@ -147,37 +152,39 @@ View Stage::place(std::string name, DType dtype, const Shape& shape, const HostT
   if (value != nullptr) {
     std::byte* host = slot->before.data() + kGuardElements * element_bytes;
     std::size_t next = 0;
-    for_each_offset(slot->view,
-                    [&](std::int64_t offset) { write(host + offset * element_bytes, dtype, value->values[next++]); });
+    for_each_offset(slot->view, [&](std::int64_t offset) {
+      const double number = value->values[next++];
+      write(host + offset * element_bytes, dtype, storage.rounded ? rounded_to_bf16(number) : number);
+    });
   }
   slot->memory.upload(slot->before.data());
   slots_.push_back(std::move(slot));
   return slots_.back()->view;
 }
 
-ConstView Stage::activation(const HostTensor& value) { return place("", backend_.dtype(), value.shape, &value); }
+ConstView Stage::activation(const HostTensor& value) { return place("", next_activation(), value.shape, &value); }
 
-ConstView Stage::weight(const HostTensor& value) { return place("", backend_.accumulate_dtype(), value.shape, &value); }
+ConstView Stage::weight(const HostTensor& value) { return place("", weight_storage(), value.shape, &value); }
 
 ConstView Stage::ids(const std::vector<std::int32_t>& values) {
   const HostTensor tensor{{static_cast<std::int64_t>(values.size())}, {values.begin(), values.end()}};
-  return place("", DType::i32, tensor.shape, &tensor);
+  return place("", {DType::i32}, tensor.shape, &tensor);
 }
 
 View Stage::activation_out(std::string name, const Shape& shape) {
-  return place(std::move(name), backend_.dtype(), shape, nullptr);
+  return place(std::move(name), next_activation(), shape, nullptr);
 }
 
 View Stage::weight_out(std::string name, const Shape& shape) {
-  return place(std::move(name), backend_.accumulate_dtype(), shape, nullptr);
+  return place(std::move(name), weight_storage(), shape, nullptr);
 }
 
 View Stage::activation_inout(std::string name, const HostTensor& before) {
-  return place(std::move(name), backend_.dtype(), before.shape, &before);
+  return place(std::move(name), next_activation(), before.shape, &before);
 }
 
 View Stage::weight_inout(std::string name, const HostTensor& before) {
-  return place(std::move(name), backend_.accumulate_dtype(), before.shape, &before);
+  return place(std::move(name), weight_storage(), before.shape, &before);
 }
 
 Results Stage::finish() {
@@ -194,7 +201,7 @@ Results Stage::finish() {
         value.values.push_back(read(after.data() + place, slot->view.dtype()));
         std::copy_n(slot->before.begin() + place, element_bytes, after.begin() + place);
       });
-      results.push_back({slot->name, std::move(value)});
+      results.push_back({slot->name, std::move(value), slot->view.dtype()});
     }
     const auto changed = std::mismatch(after.begin(), after.end(), slot->before.begin()).first;
     if (changed != after.end()) {
@@ -207,17 +214,20 @@ Results Stage::finish() {
   return results;
 }
 
-Results results_of(Backend& backend, const OpCall& call, std::int64_t row_gap) {
-  Stage stage(backend, row_gap);
+Results results_of(Backend& backend, const OpCall& call, const StageOptions& options) {
+  Stage stage(backend, options);
   call(stage);
   return stage.finish();
 }
 
-std::string first_gap(const HostTensor& got, const HostTensor& want, const HostTensor& plain) {
+std::string first_gap(const Result& result, const HostTensor& want, const HostTensor& plain) {
+  const HostTensor& got = result.value;
   if (got.shape != want.shape) return "shape " + to_string(got.shape) + ", want " + to_string(want.shape);
   double largest = 0.0;
   for (const double value : want.values) largest = std::isfinite(value) ? std::max(largest, std::fabs(value)) : largest;
-  const double floor = 2.0 * largest * static_cast<double>(std::numeric_limits<float>::epsilon());
+  const double floor =
+      largest *
+      (result.dtype == DType::bf16 ? kBf16Roundoff : 2.0 * static_cast<double>(std::numeric_limits<float>::epsilon()));
   const std::vector<double> errors = distances(got, want);
   const std::vector<double> yardstick = distances(plain, want);
   for (const double share : {1.0, 0.999}) {
@@ -244,24 +254,46 @@ std::string first_difference(const HostTensor& got, const HostTensor& want) {
 
 namespace {
 
-void expect_agreement_with_gaps(Backend& backend, const OpCall& call, std::initializer_list<std::int64_t> row_gaps) {
-  const auto single = make_ref_backend(DType::f32);
-  const Results want = results_of(reference(), call);
-  const Results plain = results_of(*single, call);
-  for (const std::int64_t row_gap : row_gaps) {
-    const Results got = results_of(backend, call, row_gap);
-    ASSERT_EQ(got.size(), want.size());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      EXPECT_EQ(first_gap(got[i].value, want[i].value, plain[i].value), "") << got[i].name << ", row gap " << row_gap;
+// One bit per activation: all as the back end stores them, all in the accumulation type, and every second one.
+std::vector<std::uint32_t> wide_masks(Types types) {
+  switch (types) {
+    case Types::narrow: return {0U};
+    case Types::alike: return {0U, ~0U};
+    default: return {0U, ~0U, 0x55555555U, 0xAAAAAAAAU};
+  }
+}
+
+void expect_agreement_with_gaps(Backend& backend, const OpCall& call, const Bf16Agreement& bf16,
+                                std::initializer_list<std::int64_t> row_gaps) {
+  const bool is_bf16 = backend.dtype() == DType::bf16;
+  const auto yardstick = yardstick_of(backend);
+  for (const std::uint32_t wide : wide_masks(is_bf16 ? bf16.types : Types::narrow)) {
+    const Results want = results_of(reference(), call, {.wide = wide, .rounded = is_bf16 && bf16.from_stored});
+    const Results plain = results_of(*yardstick, call, {.wide = wide});
+    for (const std::int64_t row_gap : row_gaps) {
+      const Results got = results_of(backend, call, {.row_gap = row_gap, .wide = wide});
+      ASSERT_EQ(got.size(), want.size());
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        EXPECT_EQ(first_gap(got[i], want[i].value, plain[i].value), "")
+            << got[i].name << ", row gap " << row_gap << ", wide activations " << wide;
+      }
     }
   }
 }
 
 }  // namespace
 
-void expect_agreement(Backend& backend, const OpCall& call) { expect_agreement_with_gaps(backend, call, {0, 5}); }
+std::unique_ptr<Backend> yardstick_of(const Backend& backend) {
+  return backend.dtype() == DType::bf16 ? make_plain_bf16_backend() : make_ref_backend(DType::f32);
+}
 
-void expect_dense_agreement(Backend& backend, const OpCall& call) { expect_agreement_with_gaps(backend, call, {0}); }
+void expect_agreement(Backend& backend, const OpCall& call, const Bf16Agreement& bf16) {
+  expect_agreement_with_gaps(backend, call, bf16, {0, 5});
+}
+
+void expect_dense_agreement(Backend& backend, const OpCall& call) {
+  expect_agreement_with_gaps(backend, call, {}, {0});
+}
 
 void expect_same_bits(const Results& got, const Results& want) {
   ASSERT_EQ(got.size(), want.size());
@@ -315,11 +347,18 @@ std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& lengths) {
 }
 
 void BackendSuite::SetUp() {
-  if (!GetParam().on_gpu) return;
-  static const std::string missing = why_no_gpu();
-  if (missing.empty()) return;
-  if (std::getenv("STRANDLINE_REQUIRE_GPU") != nullptr) FAIL() << missing;
-  GTEST_SKIP() << missing;
+  if (!GetParam().on_gpu || why_no_gpu().empty()) return;
+  if (gpu_is_required()) FAIL() << why_no_gpu();
+  GTEST_SKIP() << why_no_gpu();
+}
+
+double BackendSuite::near(double otherwise, double size) {
+  return backend().dtype() == DType::bf16 ? std::max(otherwise, 2.0 * kBf16Roundoff * std::fabs(size)) : otherwise;
+}
+
+std::vector<double> BackendSuite::stored(std::vector<double> values) {
+  if (backend().dtype() == DType::bf16) std::transform(values.begin(), values.end(), values.begin(), rounded_to_bf16);
+  return values;
 }
 
 void BackendSuite::expect_same_bits_for_any_threads(const OpCall& call) {

@@ -7,13 +7,17 @@
 namespace strandline::test {
 namespace {
 
+// A back end of bf16 rounds the operands of the products of the chunked form. The plain version of the gradients is the
+// recurrence, which has no such products: its error of rounding the inputs, as many roundings, stands in for theirs.
+constexpr Bf16Agreement kFromUnrounded{.types = Types::narrow, .from_stored = false};
+
 class SsdScanGradient : public BackendSuite {};
 
 TEST_P(SsdScanGradient, AgreesWithTheReferenceOnAwkwardShapes) {
   if (GetParam().name == "ref") return;  // it would be compared with itself
   for (const ScanCase& scan : scan_cases()) {
     SCOPED_TRACE(to_string(scan));
-    expect_agreement(backend(), backward(inputs_of(scan)));
+    expect_agreement(backend(), backward(inputs_of(scan)), kFromUnrounded);
   }
 }
 
@@ -22,7 +26,8 @@ TEST_P(SsdScanGradient, AgreesWithTheReferenceWhenThePackNeedsSeveralSpans) {
   // 12 heads of 64 x 128 are 0.8 MB of states per chunk: spans of 64 MB end inside the long sequences.
   expect_agreement(
       backend(),
-      backward(inputs_of({.lengths = {90, 0, 40, 7, 60}, .heads = 12, .width = 64, .states = 128, .chunk = 1})));
+      backward(inputs_of({.lengths = {90, 0, 40, 7, 60}, .heads = 12, .width = 64, .states = 128, .chunk = 1})),
+      kFromUnrounded);
 }
 
 TEST_P(SsdScanGradient, KeepsSequencesApart) {
