@@ -1,0 +1,420 @@
+// Gradients of the scan inside one tile, given the state at its start and the gradient of the state at its end. The
+// formulas are those of docs/kernels/ssd_scan.md; every sum stands as it is, nothing is added to be taken away again.
+#pragma once
+
+#include "cuda/kernels/ssd_scan_tiles.cuh"
+
+namespace strandline::cuda {
+
+inline constexpr int kGradientThreads = 512;
+inline constexpr int kGradientWarps = kGradientThreads / kWarp;
+inline constexpr int kSumThreads = 256;
+
+/// One head's share of the gradients that are summed over tokens.
+struct HeadSums {
+  double da_log;
+  double dd;
+  double ddt_bias;
+};
+
+template <class T>
+struct TileGradientArgs {
+  const ScanTile* tiles;
+  ScanSteps steps;
+  ScanRows<const T> x, b, c, dy;
+  ScanRows<T> dx, ddt, db, dc;  ///< absent ones are not written
+  const float* a_log_h;
+  const float* d_h;  ///< may be absent
+  int groups;
+  int heads_per_group;
+  ScanTileSizes sizes;
+  int width;
+  int states;
+  const float* start_whpn;  ///< state at the start of each tile
+  const float* dend_whpn;   ///< gradient of the state at its end
+  bool has_initial;         ///< false: a sequence's first tile starts from zeros
+  bool has_dfinal;          ///< false: nothing comes back to a sequence's last tile
+  HeadSums* sums;           ///< [tile of the window][H]
+};
+
+/// The matrices of a block, in shared memory. `sums` serves products over tokens, over P and over N in turn.
+template <class T>
+struct GradientTiles {
+  Tile<T> c, b, x, dy, weighted, state;
+  Tile<float> scores, dscores, dc, db;
+  float* sums;
+  float *high, *low, *delta, *slope, *from_start, *to_end;
+  float *from_state, *to_state, *x_dot_u, *crossing, *diagonal, *scratch;
+
+  __device__ GradientTiles(unsigned char* shared, const ScanTileSizes& sizes) {
+    const GradientShared at = gradient_shared(sizes);
+    const int over_tokens = ScanTileSizes::sum_stride(sizes.tokens);
+    const int over_states = ScanTileSizes::sum_stride(sizes.states);
+    c = {reinterpret_cast<T*>(shared + at.c), sizes.stride(sizes.states)};
+    b = {reinterpret_cast<T*>(shared + at.b), sizes.stride(sizes.states)};
+    x = {reinterpret_cast<T*>(shared + at.x), sizes.stride(sizes.slice)};
+    dy = {reinterpret_cast<T*>(shared + at.dy), sizes.stride(sizes.slice)};
+    weighted = {reinterpret_cast<T*>(shared + at.weighted), sizes.stride(sizes.tokens)};
+    state = {reinterpret_cast<T*>(shared + at.state), sizes.stride(sizes.states)};
+    scores = {reinterpret_cast<float*>(shared + at.scores), over_tokens};
+    dscores = {reinterpret_cast<float*>(shared + at.dscores), over_tokens};
+    dc = {reinterpret_cast<float*>(shared + at.dc), over_states};
+    db = {reinterpret_cast<float*>(shared + at.db), over_states};
+    sums = reinterpret_cast<float*>(shared + at.sums);
+    float* next = reinterpret_cast<float*>(shared + at.vectors);
+    for (float** vector : {&high, &low, &delta, &slope, &from_start, &to_end, &from_state, &to_state, &x_dot_u,
+                           &crossing, &diagonal, &scratch}) {
+      *vector = next;
+      next += sizes.tokens;
+    }
+  }
+  __device__ Tile<float> sums_over(int columns) const { return {sums, ScanTileSizes::sum_stride(columns)}; }
+};
+
+/// The work of one block: one (tile, group).
+template <class T>
+struct TileGradient {
+  const TileGradientArgs<T>& args;
+  const ScanTileSizes& sizes;
+  GradientTiles<T> at;
+  ScanTile tile;
+  std::int64_t index;  ///< of the tile in its window
+  int group;
+  int head = 0;
+  bool from_start_state;
+  bool to_end_state;
+  int warp = static_cast<int>(threadIdx.x) / kWarp;
+  int lane = static_cast<int>(threadIdx.x) % kWarp;
+
+  __device__ TileGradient(const TileGradientArgs<T>& arguments, unsigned char* shared)
+      : args(arguments),
+        sizes(arguments.sizes),
+        at(shared, arguments.sizes),
+        tile(arguments.tiles[blockIdx.x / arguments.groups]),
+        index(blockIdx.x / arguments.groups),
+        group(static_cast<int>(blockIdx.x % arguments.groups)),
+        from_start_state(tile.starts == 0 || arguments.has_initial),
+        to_end_state(tile.ends == 0 || arguments.has_dfinal) {}
+
+  __device__ std::int64_t cells_offset() const {
+    return (index * args.steps.heads + head) * static_cast<std::int64_t>(args.width) * args.states;
+  }
+  __device__ Columns columns_at(int p0) const { return {p0, min(sizes.slice, args.width - p0), sizes.slice}; }
+
+  __device__ void prepare_group() {
+    const Columns all_states{0, args.states, sizes.states};
+    load_rows<kGradientThreads>(args.c, tile, group, all_states, nullptr, at.c, sizes.tokens);
+    load_rows<kGradientThreads>(args.b, tile, group, all_states, nullptr, at.b, sizes.tokens);
+    for (int q = warp; q < sizes.tokens; q += kGradientWarps) {
+      for (int s = lane; s < sizes.tokens; s += kWarp) at.dscores.row(q)[s] = 0.0F;
+      for (int n = lane; n < sizes.states; n += kWarp) at.dc.row(q)[n] = at.db.row(q)[n] = 0.0F;
+    }
+    __syncthreads();
+    tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.c, at.b, at.scores,
+                                                              {sizes.tokens, sizes.tokens, sizes.states, false});
+  }
+
+  __device__ void prepare_head() {
+    const HeadSteps steps(args.steps, index, head);
+    const float* slope = args.steps.slope + args.steps.offset(index, head);
+    for (int q = static_cast<int>(threadIdx.x); q < sizes.tokens; q += kGradientThreads) {
+      at.high[q] = steps.high[q];
+      at.low[q] = steps.low[q];
+      at.delta[q] = steps.delta[q];
+      at.slope[q] = slope[q];
+      at.from_start[q] = steps.from_start(q);
+      at.to_end[q] = q < tile.count ? steps.between(q, tile.count - 1) : 0.0F;
+      at.from_state[q] = at.to_state[q] = at.x_dot_u[q] = 0.0F;
+    }
+  }
+
+  __device__ void load_slice(int p0) {
+    load_rows<kGradientThreads>(args.x, tile, head, columns_at(p0), nullptr, at.x, sizes.tokens);
+    load_rows<kGradientThreads>(args.dy, tile, head, columns_at(p0), nullptr, at.dy, sizes.tokens);
+  }
+
+  /// sums[q][s] = dy_q . x_s
+  __device__ void pair_products() {
+    for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
+      load_slice(p0);
+      __syncthreads();
+      tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.dy, at.x, at.sums_over(sizes.tokens),
+                                                                {sizes.tokens, sizes.tokens, sizes.slice, p0 > 0});
+      __syncthreads();
+    }
+  }
+
+  /// Gradient of the scores, the decayed scores as an operand, and in place of the products what each pair passes
+  /// through the decays between its tokens, summed over all earlier s: sums[q][t] = sum over s < t.
+  __device__ void pair_gradients() {
+    const Tile<float> pairs = at.sums_over(sizes.tokens);
+    for (int q = warp; q < sizes.tokens; q += kGradientWarps) {
+      float before = 0.0F;  // of the columns to the left of this group of 32
+      for (int s0 = 0; s0 < sizes.tokens; s0 += kWarp) {
+        const int s = s0 + lane;
+        float weight = 0.0F;
+        float pair = 0.0F;
+        if (s <= q && q < tile.count) {
+          const float product = pairs.row(q)[s];
+          const float decay = expf((at.high[q] - at.high[s]) + (at.low[q] - at.low[s]));
+          const float dscore = decay * at.delta[s] * product;
+          weight = decay * at.scores.row(q)[s];
+          pair = dscore * at.scores.row(q)[s];
+          at.dscores.row(q)[s] += dscore;
+          if (s == q) at.diagonal[q] = product;
+        }
+        if (s < sizes.tokens) at.weighted.row(q)[s] = from_float<T>(weight);
+        float upto = pair;
+        for (int step = 1; step < kWarp; step *= 2) {
+          const float other = __shfl_up_sync(0xffffffffU, upto, step);
+          if (lane >= step) upto += other;
+        }
+        float exclusive = __shfl_up_sync(0xffffffffU, upto, 1);
+        if (lane == 0) exclusive = 0.0F;
+        if (s < sizes.tokens) pairs.row(q)[s] = before + exclusive;
+        before += __shfl_sync(0xffffffffU, upto, kWarp - 1);
+      }
+    }
+    __syncthreads();
+    crossing_sums(pairs);
+  }
+
+  /// crossing[t] = sum over q >= t of pairs[q][t]: eight lanes share a column.
+  __device__ void crossing_sums(const Tile<float>& pairs) {
+    constexpr int kLanes = 8;
+    for (int t = static_cast<int>(threadIdx.x) / kLanes; t < sizes.tokens; t += kGradientThreads / kLanes) {
+      float sum = 0.0F;
+      for (int q = lane % kLanes; q < tile.count; q += kLanes) {
+        if (q >= t) sum += pairs.row(q)[t];
+      }
+      for (int step = kLanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, step);
+      if (lane % kLanes == 0) at.crossing[t] = sum;
+    }
+    __syncthreads();
+  }
+
+  /// dc_q += exp(A_q) S dy_q; what the start state passes to y_q is C_q times that.
+  __device__ void start_slice(int p0) {
+    const StateSlice slice{args.start_whpn + cells_offset(), args.width, args.states, p0};
+    load_state<kGradientThreads>(slice, at.state, sizes.slice, sizes.states);
+    __syncthreads();
+    const Tile<float> product = at.sums_over(sizes.states);
+    tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.dy, at.state, product,
+                                                           {sizes.tokens, sizes.states, sizes.slice, false});
+    __syncthreads();
+    add_state_product(product, {at.from_start, nullptr, at.c, at.dc, at.from_state});
+    __syncthreads();
+  }
+
+  struct StateProduct {
+    const float* factor;
+    const float* second_factor;  ///< may be absent
+    Tile<T> against;
+    Tile<float> to;
+    float* dots;
+  };
+
+  /// to += factor * product; dots += the same times `against`, row by row.
+  __device__ void add_state_product(const Tile<float>& product, const StateProduct& add) {
+    for (int q = warp; q < tile.count; q += kGradientWarps) {
+      const float factor = add.second_factor != nullptr ? add.factor[q] * add.second_factor[q] : add.factor[q];
+      float dot = 0.0F;
+      for (int n = lane; n < sizes.states; n += kWarp) {
+        const float value = factor * product.row(q)[n];
+        add.to.row(q)[n] += value;
+        dot = fmaf(value, to_float(add.against.row(q)[n]), dot);
+      }
+      dot = warp_sum(dot);
+      if (lane == 0) add.dots[q] += dot;
+    }
+  }
+
+  /// db_s += exp(A_last - A_s) delta_s D x_s, and the end state's part of u_s = exp(A_last - A_s) D B_s.
+  /// @returns this thread's share of <S, D>
+  __device__ float end_slice(int p0) {
+    const float* dend = args.dend_whpn + cells_offset();
+    load_state<kGradientThreads>({dend, args.width, args.states, p0}, at.state, sizes.slice, sizes.states);
+    float through = 0.0F;
+    if (from_start_state) {
+      const float* start = args.start_whpn + cells_offset();
+      const std::int64_t begin = static_cast<std::int64_t>(p0) * args.states;
+      const std::int64_t end = static_cast<std::int64_t>(min(p0 + sizes.slice, args.width)) * args.states;
+      for (std::int64_t i = begin + threadIdx.x; i < end; i += kGradientThreads) {
+        through = fmaf(start[i], dend[i], through);
+      }
+    }
+    __syncthreads();
+    const Tile<float> product = at.sums_over(sizes.states);
+    tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.x, at.state, product,
+                                                           {sizes.tokens, sizes.states, sizes.slice, false});
+    __syncthreads();
+    add_state_product(product, {at.to_end, at.delta, at.b, at.db, at.to_state});
+    __syncthreads();
+    const Tile<float> u = at.sums_over(sizes.slice);
+    tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.b, at.state, u,
+                                                              {sizes.tokens, sizes.slice, sizes.states, false});
+    __syncthreads();
+    for (int s = warp; s < sizes.tokens; s += kGradientWarps) {
+      for (int p = lane; p < sizes.slice; p += kWarp) u.row(s)[p] *= at.to_end[s];
+    }
+    __syncthreads();
+    return through;
+  }
+
+  /// u_s += sum over q >= s of the decayed scores times dy_q; dx_s = delta_s u_s + d dy_s.
+  __device__ void input_slice(int p0) {
+    const Tile<float> u = at.sums_over(sizes.slice);
+    tile_product<kGradientThreads, Lies::columns, Lies::rows>(at.weighted, at.dy, u,
+                                                              {sizes.tokens, sizes.slice, sizes.tokens, to_end_state});
+    __syncthreads();
+    const Columns columns = columns_at(p0);
+    const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
+    for (int s = warp; s < tile.count; s += kGradientWarps) {
+      T* to = args.dx ? args.dx.at(tile.token(s), head) + p0 : nullptr;
+      float dot = 0.0F;
+      for (int p = lane; p < columns.count; p += kWarp) {
+        const float value = u.row(s)[p];
+        dot = fmaf(to_float(at.x.row(s)[p]), value, dot);
+        if (to != nullptr) to[p] = from_float<T>(fmaf(d, to_float(at.dy.row(s)[p]), at.delta[s] * value));
+      }
+      dot = warp_sum(dot);
+      if (lane == 0) at.x_dot_u[s] += dot;
+    }
+    __syncthreads();
+  }
+
+  /// Sums over the tile in double, a lane holding places 2 l and 2 l + 1: downwards from the last place up to and with
+  /// each, or upwards over all before each.
+  template <bool kDownwards>
+  __device__ void running_sums(const float* values, double (&sums)[2]) const {
+    const double first = 2 * lane < tile.count ? static_cast<double>(values[2 * lane]) : 0.0;
+    const double second = 2 * lane + 1 < tile.count ? static_cast<double>(values[2 * lane + 1]) : 0.0;
+    double upto = first + second;
+    for (int step = 1; step < kWarp; step *= 2) {
+      const double other =
+          kDownwards ? __shfl_down_sync(0xffffffffU, upto, step) : __shfl_up_sync(0xffffffffU, upto, step);
+      if (kDownwards ? lane + step < kWarp : lane >= step) upto += other;
+    }
+    double beside = kDownwards ? __shfl_down_sync(0xffffffffU, upto, 1) : __shfl_up_sync(0xffffffffU, upto, 1);
+    if (lane == (kDownwards ? kWarp - 1 : 0)) beside = 0.0;
+    sums[0] = kDownwards ? beside + second + first : beside;
+    sums[1] = kDownwards ? beside + second : beside + first;
+  }
+
+  /// One warp: delta_t scales x_t, and delta_t a stands in every decay that crosses t.
+  __device__ void step_gradients(float through) {
+    const double a = -static_cast<double>(expf(args.a_log_h[head]));
+    double from_state[2];
+    double to_state[2];
+    running_sums<true>(at.from_state, from_state);
+    running_sums<false>(at.to_state, to_state);
+    const double passing = static_cast<double>(through) * args.steps.total[index * args.steps.heads + head];
+    HeadSums sums{0.0, 0.0, 0.0};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int t = 2 * lane + i;
+      if (t >= tile.count) continue;
+      const double dlog = static_cast<double>(at.crossing[t]) + from_state[i] + to_state[i] + passing;
+      const double ddt = (static_cast<double>(at.x_dot_u[t]) + a * dlog) * static_cast<double>(at.slope[t]);
+      sums.da_log += dlog * static_cast<double>(at.delta[t]) * a;
+      sums.ddt_bias += ddt;
+      sums.dd += static_cast<double>(at.diagonal[t]);
+      if (args.ddt) *args.ddt.at(tile.token(t), head) = from_float<T>(static_cast<float>(ddt));
+    }
+    sums = {warp_sum(sums.da_log), warp_sum(sums.dd), warp_sum(sums.ddt_bias)};
+    if (lane == 0) args.sums[index * args.steps.heads + head] = sums;
+  }
+
+  __device__ void run_head() {
+    prepare_head();
+    __syncthreads();
+    pair_products();
+    pair_gradients();
+    float through = 0.0F;
+    for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
+      if (args.width > sizes.slice) {
+        load_slice(p0);
+        __syncthreads();
+      }
+      if (from_start_state) start_slice(p0);
+      if (to_end_state) through += end_slice(p0);
+      input_slice(p0);
+    }
+    through = block_sum<kGradientThreads>(through, at.scratch);
+    if (warp == 0) step_gradients(through);
+    __syncthreads();
+  }
+
+  __device__ void write_rows(const Tile<float>& from, const ScanRows<T>& to) const {
+    if (!to) return;
+    for (int q = warp; q < tile.count; q += kGradientWarps) {
+      T* row = to.at(tile.token(q), group);
+      for (int n = lane; n < args.states; n += kWarp) row[n] = from_float<T>(from.row(q)[n]);
+    }
+  }
+
+  /// The pairs' share of dc and db goes through the summed gradient of the scores, once for all heads.
+  __device__ void finish_group() {
+    for (int q = warp; q < sizes.tokens; q += kGradientWarps) {
+      for (int s = lane; s < sizes.tokens; s += kWarp) at.weighted.row(q)[s] = from_float<T>(at.dscores.row(q)[s]);
+    }
+    __syncthreads();
+    const ProductSizes product{sizes.tokens, sizes.states, sizes.tokens, true};
+    tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.weighted, at.b, at.dc, product);
+    tile_product<kGradientThreads, Lies::columns, Lies::rows>(at.weighted, at.c, at.db, product);
+    __syncthreads();
+    write_rows(at.dc, args.dc);
+    write_rows(at.db, args.db);
+  }
+};
+
+template <class T>
+__global__ void __launch_bounds__(kGradientThreads, 1)
+    tile_gradients(const __grid_constant__ TileGradientArgs<T> args) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  TileGradient<T> work(args, shared);
+  work.prepare_group();
+  __syncthreads();
+  for (int i = 0; i < args.heads_per_group; ++i) {
+    work.head = work.group * args.heads_per_group + i;
+    work.run_head();
+  }
+  work.finish_group();
+}
+
+/// totals[head] += the sums of a window's tiles, in one fixed order; one block per head.
+static __global__ void __launch_bounds__(kSumThreads)
+    sum_over_tiles(const HeadSums* sums, std::int64_t tiles, int heads, HeadSums* totals) {
+  __shared__ double scratch[kSumThreads / kWarp];
+  const int head = static_cast<int>(blockIdx.x);
+  HeadSums sum{0.0, 0.0, 0.0};
+  for (std::int64_t tile = threadIdx.x; tile < tiles; tile += kSumThreads) {
+    const HeadSums one = sums[tile * heads + head];
+    sum.da_log += one.da_log;
+    sum.dd += one.dd;
+    sum.ddt_bias += one.ddt_bias;
+  }
+  sum.da_log = block_sum<kSumThreads>(sum.da_log, scratch);
+  sum.dd = block_sum<kSumThreads>(sum.dd, scratch);
+  sum.ddt_bias = block_sum<kSumThreads>(sum.ddt_bias, scratch);
+  if (threadIdx.x != 0) return;
+  totals[head].da_log += sum.da_log;
+  totals[head].dd += sum.dd;
+  totals[head].ddt_bias += sum.ddt_bias;
+}
+
+struct HeadGradients {
+  float* da_log_h;
+  float* dd_h;
+  float* ddt_bias_h;
+};
+
+static __global__ void add_head_sums(const HeadSums* totals, int heads, HeadGradients to) {
+  const int head = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (head >= heads) return;
+  if (to.da_log_h != nullptr) to.da_log_h[head] += static_cast<float>(totals[head].da_log);
+  if (to.dd_h != nullptr) to.dd_h[head] += static_cast<float>(totals[head].dd);
+  if (to.ddt_bias_h != nullptr) to.ddt_bias_h[head] += static_cast<float>(totals[head].ddt_bias);
+}
+
+}  // namespace strandline::cuda

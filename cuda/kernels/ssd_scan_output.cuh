@@ -1,0 +1,134 @@
+// y of the scan, tile by tile, from the states that the tiles start from.
+#pragma once
+
+#include "cuda/kernels/ssd_scan_tiles.cuh"
+
+namespace strandline::cuda {
+
+inline constexpr int kOutputThreads = 256;
+
+template <class T>
+struct TileOutputArgs {
+  const ScanTile* tiles;
+  ScanSteps steps;
+  ScanRows<const T> x;
+  ScanRows<const T> b;
+  ScanRows<const T> c;
+  ScanRows<T> y;
+  const float* d_h;  ///< may be absent
+  HeadParts parts;
+  ScanTileSizes sizes;
+  int width;
+  int states;
+  const float* state_whpn;  ///< at the start of each tile
+  bool has_initial;         ///< false: a sequence's first tile starts from zeros, which are not read
+};
+
+/// The matrices of a block, in shared memory.
+template <class T>
+struct OutputTiles {
+  Tile<T> c, b, state, weighted, x;
+  Tile<float> scores, sums;
+  float *high, *low, *delta, *from_start;
+
+  __device__ OutputTiles(unsigned char* shared, const ScanTileSizes& sizes) {
+    const OutputShared at = output_shared(sizes);
+    c = {reinterpret_cast<T*>(shared + at.c), sizes.stride(sizes.states)};
+    b = {reinterpret_cast<T*>(shared + at.b_then_state), sizes.stride(sizes.states)};
+    state = b;
+    weighted = {reinterpret_cast<T*>(shared + at.weighted), sizes.stride(sizes.tokens)};
+    x = {reinterpret_cast<T*>(shared + at.x), sizes.stride(sizes.slice)};
+    scores = {reinterpret_cast<float*>(shared + at.scores), ScanTileSizes::sum_stride(sizes.tokens)};
+    sums = {reinterpret_cast<float*>(shared + at.sums), ScanTileSizes::sum_stride(sizes.slice)};
+    high = reinterpret_cast<float*>(shared + at.factors);
+    low = high + sizes.tokens;
+    delta = low + sizes.tokens;
+    from_start = delta + sizes.tokens;
+  }
+};
+
+template <class T>
+__device__ void output_steps(const TileOutputArgs<T>& args, const HeadRange& range, int head, OutputTiles<T>& tiles) {
+  const HeadSteps steps(args.steps, range.tile, head);
+  for (int q = static_cast<int>(threadIdx.x); q < args.sizes.tokens; q += kOutputThreads) {
+    tiles.high[q] = steps.high[q];
+    tiles.low[q] = steps.low[q];
+    tiles.delta[q] = steps.delta[q];
+    tiles.from_start[q] = steps.from_start(q);
+  }
+}
+
+/// weighted[q][s] = exp(A_q - A_s) delta_s (C_q . B_s) for s <= q, else 0.
+template <class T>
+__device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles<T>& tiles) {
+  for (int q = static_cast<int>(threadIdx.x) / kWarp; q < sizes.tokens; q += kOutputThreads / kWarp) {
+    for (int s = static_cast<int>(threadIdx.x) % kWarp; s < sizes.tokens; s += kWarp) {
+      float weight = 0.0F;
+      if (s <= q && q < count) {
+        const float decay = expf((tiles.high[q] - tiles.high[s]) + (tiles.low[q] - tiles.low[s]));
+        weight = decay * tiles.delta[s] * tiles.scores.row(q)[s];
+      }
+      tiles.weighted.row(q)[s] = from_float<T>(weight);
+    }
+  }
+}
+
+template <class T>
+__device__ void write_output(const TileOutputArgs<T>& args, const ScanTile& tile, int head, const Columns& columns,
+                             const OutputTiles<T>& tiles) {
+  const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
+  for (int q = static_cast<int>(threadIdx.x) / kWarp; q < tile.count; q += kOutputThreads / kWarp) {
+    T* to = args.y.at(tile.token(q), head) + columns.begin;
+    for (int p = static_cast<int>(threadIdx.x) % kWarp; p < columns.count; p += kWarp) {
+      to[p] = from_float<T>(fmaf(d, to_float(tiles.x.row(q)[p]), tiles.sums.row(q)[p]));
+    }
+  }
+}
+
+/// y = exp(A_q) S C_q + weighted x + d x, by one block per (tile, part of a group).
+template <class T>
+__global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_constant__ TileOutputArgs<T> args) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  OutputTiles<T> tiles(shared, args.sizes);
+  const ScanTileSizes& sizes = args.sizes;
+  const HeadRange range = args.parts.range(blockIdx.x);
+  const ScanTile tile = args.tiles[range.tile];
+  const Columns all_states{0, args.states, sizes.states};
+  load_rows<kOutputThreads>(args.c, tile, range.group, all_states, nullptr, tiles.c, sizes.tokens);
+  load_rows<kOutputThreads>(args.b, tile, range.group, all_states, nullptr, tiles.b, sizes.tokens);
+  __syncthreads();
+  tile_product<kOutputThreads, Lies::rows, Lies::columns>(tiles.c, tiles.b, tiles.scores,
+                                                          {sizes.tokens, sizes.tokens, sizes.states, false});
+  const bool from_state = tile.starts == 0 || args.has_initial;
+  for (int head = range.begin; head < range.end; ++head) {
+    output_steps(args, range, head, tiles);
+    __syncthreads();
+    weight_scores(sizes, tile.count, tiles);
+    const float* state =
+        args.state_whpn + (range.tile * args.steps.heads + head) * static_cast<std::int64_t>(args.width) * args.states;
+    for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
+      const Columns columns{p0, min(sizes.slice, args.width - p0), sizes.slice};
+      load_rows<kOutputThreads>(args.x, tile, head, columns, nullptr, tiles.x, sizes.tokens);
+      if (from_state) {
+        load_state<kOutputThreads>({state, args.width, args.states, p0}, tiles.state, sizes.slice, sizes.states);
+        __syncthreads();
+        tile_product<kOutputThreads, Lies::rows, Lies::columns>(tiles.c, tiles.state, tiles.sums,
+                                                                {sizes.tokens, sizes.slice, sizes.states, false});
+        __syncthreads();
+        for (int q = static_cast<int>(threadIdx.x) / kWarp; q < sizes.tokens; q += kOutputThreads / kWarp) {
+          for (int p = static_cast<int>(threadIdx.x) % kWarp; p < sizes.slice; p += kWarp) {
+            tiles.sums.row(q)[p] *= tiles.from_start[q];
+          }
+        }
+      }
+      __syncthreads();
+      tile_product<kOutputThreads, Lies::rows, Lies::rows>(tiles.weighted, tiles.x, tiles.sums,
+                                                           {sizes.tokens, sizes.slice, sizes.tokens, from_state});
+      __syncthreads();
+      write_output(args, tile, head, columns, tiles);
+      __syncthreads();
+    }
+  }
+}
+
+}  // namespace strandline::cuda

@@ -1,0 +1,265 @@
+// The states at the ends of tiles: steps and decays, each tile's own share of the state, and the ordered walk that
+// turns shares into states. Forward and, with C and dy in the places of B and x, for the gradient that comes from
+// behind.
+#pragma once
+
+#include "cuda/kernels/ssd_scan_tiles.cuh"
+
+namespace strandline::cuda {
+
+inline constexpr int kStateThreads = 256;
+inline constexpr int kStepThreads = 256;
+inline constexpr int kChainThreads = 256;
+
+struct TileSource {
+  const std::int64_t* seq_begin;
+  const std::int64_t* tile_offsets;  ///< S + 1: tiles before each sequence
+  std::int64_t sequences;
+  TileGrid grid;
+  bool reverse;
+};
+
+/// The sequence that tile number `tile` of the pack belongs to: the last one whose tiles begin at or before it.
+__device__ inline std::int64_t sequence_of_tile(const TileSource& source, std::int64_t tile) {
+  std::int64_t low = 0;
+  std::int64_t high = source.sequences;
+  while (high - low > 1) {
+    const std::int64_t middle = low + (high - low) / 2;
+    (source.tile_offsets[middle] <= tile ? low : high) = middle;
+  }
+  return low;
+}
+
+static __global__ void describe_tiles(TileSource source, std::int64_t first_tile, std::int64_t count, ScanTile* tiles) {
+  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (index >= count) return;
+  const std::int64_t sequence = sequence_of_tile(source, first_tile + index);
+  const std::int64_t in_sequence = first_tile + index - source.tile_offsets[sequence];
+  const std::int64_t begin = source.seq_begin[sequence];
+  const std::int64_t end = source.seq_begin[sequence + 1];
+  const std::int64_t place = source.grid.place(in_sequence);
+  ScanTile tile{};
+  tile.first_token = source.reverse ? end - 1 - place : begin + place;
+  tile.sequence = sequence;
+  tile.direction = source.reverse ? -1 : 1;
+  tile.count = static_cast<int>(source.grid.tokens_of(in_sequence, end - begin));
+  tile.starts = in_sequence == 0 ? 1 : 0;
+  tile.ends = place + tile.count == end - begin ? 1 : 0;
+  tiles[index] = tile;
+}
+
+/// How dt becomes delta, in fp32.
+struct StepRule {
+  const float* a_log_h;
+  const float* dt_bias_h;  ///< may be absent
+  bool softplus;
+  float min;
+  float max;
+};
+
+struct StepValue {
+  float delta;
+  float slope;
+};
+
+__device__ __forceinline__ StepValue step_value(const StepRule& rule, float raw) {
+  StepValue value{raw, 1.0F};
+  if (rule.softplus) {
+    // log(1 + e^raw) without overflow for large raw and without losing e^raw beside 1 for very negative raw.
+    value.delta = fmaxf(raw, 0.0F) + log1pf(expf(-fabsf(raw)));
+    value.slope = raw >= 0.0F ? 1.0F / (1.0F + expf(-raw)) : expf(raw) / (1.0F + expf(raw));
+    if (isnan(raw)) value.delta = raw;  // fmaxf would drop it
+  }
+  if (value.delta < rule.min) value = {rule.min, 0.0F};
+  if (value.delta > rule.max) value = {rule.max, 0.0F};
+  return value;
+}
+
+/// exp() of this is zero in fp32; without it A could become minus infinity, and a difference of two such sums is not a
+/// number.
+__device__ __forceinline__ double log_decay(float delta, float a) {
+  const double product = static_cast<double>(delta) * static_cast<double>(a);
+  return product < -200.0 ? -200.0 : product;
+}
+
+/// One block per tile; a warp takes a head at a time, a lane two neighbouring tokens.
+template <class T>
+__global__ void __launch_bounds__(kStepThreads)
+    tile_steps(const ScanTile* tiles, ScanRows<const T> dt, StepRule rule, ScanSteps steps) {
+  const std::int64_t index = blockIdx.x;
+  const ScanTile tile = tiles[index];
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int head = static_cast<int>(threadIdx.x) / kWarp; head < steps.heads; head += kStepThreads / kWarp) {
+    const float a = -expf(rule.a_log_h[head]);
+    const float bias = rule.dt_bias_h != nullptr ? rule.dt_bias_h[head] : 0.0F;
+    StepValue value[2]{};
+    double sum[2]{};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int q = 2 * lane + i;
+      if (q >= tile.count) continue;
+      value[i] = step_value(rule, to_float(*dt.at(tile.token(q), head)) + bias);
+      sum[i] = log_decay(value[i].delta, a);
+    }
+    double before = sum[0] + sum[1];  // becomes the sum of the lanes up to this one, then of those before it
+    for (int step = 1; step < kWarp; step *= 2) {
+      const double other = __shfl_up_sync(0xffffffffU, before, step);
+      if (lane >= step) before += other;
+    }
+    before = __shfl_up_sync(0xffffffffU, before, 1);
+    if (lane == 0) before = 0.0;
+    const std::int64_t offset = steps.offset(index, head);
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int q = 2 * lane + i;
+      before += sum[i];
+      if (q >= steps.tokens) continue;
+      const float high = static_cast<float>(before);
+      steps.delta[offset + q] = value[i].delta;
+      steps.high[offset + q] = high;
+      steps.low[offset + q] = static_cast<float>(before - static_cast<double>(high));
+      if (steps.slope != nullptr) steps.slope[offset + q] = value[i].slope;
+      if (q == tile.count - 1) steps.total[index * steps.heads + head] = static_cast<float>(exp(before));
+    }
+  }
+}
+
+template <class T>
+struct TileStateArgs {
+  const ScanTile* tiles;
+  ScanSteps steps;
+  ScanRows<const T> x;  ///< (T, H, P): x, or dy
+  ScanRows<const T> b;  ///< (T, G, N): B, or C
+  HeadParts parts;
+  ScanTileSizes sizes;
+  int width;
+  int states;
+  /// false: share_s = exp(A_last - A_s) delta_s x_s (outer) B_s; true: exp(A_q) dy_q (outer) C_q.
+  bool from_behind;
+  float* state_whpn;  ///< [tile of the window][H][P][N]
+};
+
+template <class T>
+__device__ void state_factors(const TileStateArgs<T>& args, const ScanTile& tile, const HeadSteps& steps,
+                              float* factors) {
+  for (int q = static_cast<int>(threadIdx.x); q < args.sizes.tokens; q += kStateThreads) {
+    float factor = 0.0F;
+    if (q < tile.count) {
+      factor = args.from_behind ? steps.from_start(q) : steps.between(q, tile.count - 1) * steps.delta[q];
+    }
+    factors[q] = factor;
+  }
+}
+
+/// state[p][n] = sum over the tile's tokens of factor * x[p] * b[n], by one block per (tile, part of a group).
+template <class T>
+__global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_constant__ TileStateArgs<T> args) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  const StateShared at = state_shared(args.sizes);
+  const int slice = args.sizes.slice;
+  const Tile<T> b{reinterpret_cast<T*>(shared + at.b), args.sizes.stride(args.sizes.states)};
+  const Tile<T> x{reinterpret_cast<T*>(shared + at.x), args.sizes.stride(slice)};
+  const Tile<float> sums{reinterpret_cast<float*>(shared + at.sums), ScanTileSizes::sum_stride(args.sizes.states)};
+  float* factors = reinterpret_cast<float*>(shared + at.factors);
+  const HeadRange range = args.parts.range(blockIdx.x);
+  const ScanTile tile = args.tiles[range.tile];
+  load_rows<kStateThreads>(args.b, tile, range.group, {0, args.states, args.sizes.states}, nullptr, b,
+                           args.sizes.tokens);
+  for (int head = range.begin; head < range.end; ++head) {
+    state_factors(args, tile, HeadSteps(args.steps, range.tile, head), factors);
+    __syncthreads();
+    float* state = args.state_whpn + (range.tile * args.steps.heads + head) * args.width * args.states;
+    for (int p0 = 0; p0 < args.width; p0 += slice) {
+      const int rows = min(slice, args.width - p0);
+      load_rows<kStateThreads>(args.x, tile, head, {p0, rows, slice}, factors, x, args.sizes.tokens);
+      __syncthreads();
+      tile_product<kStateThreads, Lies::columns, Lies::rows>(x, b, sums,
+                                                             {slice, args.sizes.states, args.sizes.tokens, false});
+      __syncthreads();
+      for (int row = static_cast<int>(threadIdx.x) / kWarp; row < rows; row += kStateThreads / kWarp) {
+        float* to = state + static_cast<std::int64_t>(p0 + row) * args.states;
+        for (int n = static_cast<int>(threadIdx.x) % kWarp; n < args.states; n += kWarp) to[n] = sums.row(row)[n];
+      }
+      __syncthreads();
+    }
+  }
+}
+
+struct ChainArgs {
+  TileSource source;
+  std::int64_t first_tile;  ///< of the window
+  std::int64_t tiles;
+  std::int64_t first_sequence;  ///< the one that the first tile belongs to
+  const float* total;           ///< [tile of the window][H]
+  int heads;
+  int cells;                ///< P N
+  float* state_whpn;        ///< in: each tile's share; out: the state that the tile starts from
+  const float* first_shpn;  ///< at the sequence's first tile in walking order; absent: zeros
+  std::int64_t first_stride;
+  const float* carry_in_hpn;  ///< instead, for the sequence that another window has begun
+  float* last_shpn;           ///< after the sequence's last tile in walking order; absent: not wanted
+  std::int64_t last_stride;
+  float* carry_out_hpn;  ///< instead, for a sequence that goes on in another window; absent: not wanted
+};
+
+/// state = total * state + share, tile by tile in order; a thread owns one element of one sequence's state.
+/// kBackward: from the last tile to the first.
+template <bool kBackward>
+__global__ void __launch_bounds__(kChainThreads) chain_states(ChainArgs args) {
+  constexpr int kAhead = 8;  // loads in flight: the walk itself is one chain
+  const std::int64_t row_cells = static_cast<std::int64_t>(args.heads) * args.cells;
+  const std::int64_t blocks_per_row = (row_cells + kChainThreads - 1) / kChainThreads;
+  const std::int64_t sequence = args.first_sequence + blockIdx.x / blocks_per_row;
+  const std::int64_t cell = blockIdx.x % blocks_per_row * kChainThreads + threadIdx.x;
+  if (cell >= row_cells) return;
+  const int head = static_cast<int>(cell / args.cells);
+  const std::int64_t own_begin = args.source.tile_offsets[sequence] - args.first_tile;
+  const std::int64_t own_end = args.source.tile_offsets[sequence + 1] - args.first_tile;
+  if (own_begin == own_end) return;  // no tiles: passed on elsewhere
+  const std::int64_t begin = max(own_begin, std::int64_t{0});
+  const std::int64_t end = min(own_end, args.tiles);
+  const bool begun = kBackward ? end < own_end : begin > own_begin;
+  const bool goes_on = kBackward ? begin > own_begin : end < own_end;
+  float state = 0.0F;
+  if (begun) {
+    state = args.carry_in_hpn[cell];
+  } else if (args.first_shpn != nullptr) {
+    state = args.first_shpn[sequence * args.first_stride + cell];
+  }
+  const std::int64_t count = end - begin;
+  for (std::int64_t done = 0; done < count; done += kAhead) {
+    float share[kAhead];
+    float total[kAhead];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) {
+      if (done + i >= count) continue;
+      const std::int64_t tile = kBackward ? end - 1 - done - i : begin + done + i;
+      share[i] = args.state_whpn[tile * row_cells + cell];
+      total[i] = args.total[tile * args.heads + head];
+    }
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) {
+      if (done + i >= count) continue;
+      const std::int64_t tile = kBackward ? end - 1 - done - i : begin + done + i;
+      args.state_whpn[tile * row_cells + cell] = state;
+      state = fmaf(total[i], state, share[i]);
+    }
+  }
+  if (goes_on) {
+    if (args.carry_out_hpn != nullptr) args.carry_out_hpn[cell] = state;
+  } else if (args.last_shpn != nullptr) {
+    args.last_shpn[sequence * args.last_stride + cell] = state;
+  }
+}
+
+/// Sequences without tokens hand their state on: `to` receives `from`, or zeros when that is absent.
+static __global__ void pass_empty_states(const std::int64_t* seq_begin, std::int64_t cells, const float* from,
+                                  std::int64_t from_stride, float* to, std::int64_t to_stride) {
+  const std::int64_t blocks_per_row = (cells + blockDim.x - 1) / blockDim.x;
+  const std::int64_t sequence = blockIdx.x / blocks_per_row;
+  const std::int64_t cell = blockIdx.x % blocks_per_row * blockDim.x + threadIdx.x;
+  if (cell >= cells || seq_begin[sequence] != seq_begin[sequence + 1]) return;
+  to[sequence * to_stride + cell] = from != nullptr ? from[sequence * from_stride + cell] : 0.0F;
+}
+
+}  // namespace strandline::cuda
