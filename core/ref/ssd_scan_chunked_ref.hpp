@@ -14,4 +14,11 @@ void ssd_scan_chunked(const ops::SsdScanArgs& args);
 /// are not rounded.
 void ssd_scan_chunked_bf16(const ops::SsdScanArgs& args);
 
+/// Gradients by chunks, from the state at each chunk's start and the gradient of the state at its end; the formulas are
+/// those of docs/kernels/ssd_scan.md. All tensors hold double.
+void ssd_scan_chunked_backward(const ops::SsdScanBackwardArgs& args);
+
+/// The same in float with both operands of every product rounded to bf16, as above.
+void ssd_scan_chunked_backward_bf16(const ops::SsdScanBackwardArgs& args);
+
 }  // namespace strandline::ref

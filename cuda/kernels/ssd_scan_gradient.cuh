@@ -303,7 +303,7 @@ struct TileGradient {
 
   /// One warp: delta_t scales x_t, and delta_t a stands in every decay that crosses t.
   __device__ void step_gradients(float through) {
-    const double a = -static_cast<double>(expf(args.a_log_h[head]));
+    const double a = -exp(static_cast<double>(args.a_log_h[head]));
     double from_state[2];
     double to_state[2];
     running_sums<true>(at.from_state, from_state);

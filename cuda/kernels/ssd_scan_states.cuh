@@ -57,28 +57,35 @@ struct StepRule {
   float max;
 };
 
+/// In fp32 back ends the step is computed in double and rounded once: an error of delta or a is multiplied by A in
+/// every decay. bf16 has rounded dt already, and stays in float.
+template <class T>
+using StepNumber = std::conditional_t<std::is_same_v<T, float>, double, float>;
+
+template <class Number>
 struct StepValue {
-  float delta;
-  float slope;
+  Number delta;
+  Number slope;
 };
 
-__device__ __forceinline__ StepValue step_value(const StepRule& rule, float raw) {
-  StepValue value{raw, 1.0F};
+template <class Number>
+__device__ __forceinline__ StepValue<Number> step_value(const StepRule& rule, Number raw) {
+  StepValue<Number> value{raw, Number(1)};
   if (rule.softplus) {
     // log(1 + e^raw) without overflow for large raw and without losing e^raw beside 1 for very negative raw.
-    value.delta = fmaxf(raw, 0.0F) + log1pf(expf(-fabsf(raw)));
-    value.slope = raw >= 0.0F ? 1.0F / (1.0F + expf(-raw)) : expf(raw) / (1.0F + expf(raw));
-    if (isnan(raw)) value.delta = raw;  // fmaxf would drop it
+    const Number small = exp(-fabs(raw));
+    value.delta = (raw < Number(0) ? Number(0) : raw) + log1p(small);  // NaN stays
+    value.slope = (raw >= Number(0) ? Number(1) : small) / (Number(1) + small);
   }
-  if (value.delta < rule.min) value = {rule.min, 0.0F};
-  if (value.delta > rule.max) value = {rule.max, 0.0F};
+  if (value.delta < static_cast<Number>(rule.min)) value = {static_cast<Number>(rule.min), Number(0)};
+  if (value.delta > static_cast<Number>(rule.max)) value = {static_cast<Number>(rule.max), Number(0)};
   return value;
 }
 
 /// exp() of this is zero in fp32; without it A could become minus infinity, and a difference of two such sums is not a
 /// number.
-__device__ __forceinline__ double log_decay(float delta, float a) {
-  const double product = static_cast<double>(delta) * static_cast<double>(a);
+__device__ __forceinline__ double log_decay(double delta, double a) {
+  const double product = delta * a;
   return product < -200.0 ? -200.0 : product;
 }
 
@@ -90,16 +97,18 @@ __global__ void __launch_bounds__(kStepThreads)
   const ScanTile tile = tiles[index];
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int head = static_cast<int>(threadIdx.x) / kWarp; head < steps.heads; head += kStepThreads / kWarp) {
-    const float a = -expf(rule.a_log_h[head]);
+    using Number = StepNumber<T>;
+    const double a = -exp(static_cast<double>(rule.a_log_h[head]));
     const float bias = rule.dt_bias_h != nullptr ? rule.dt_bias_h[head] : 0.0F;
-    StepValue value[2]{};
+    StepValue<Number> value[2]{};
     double sum[2]{};
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const int q = 2 * lane + i;
       if (q >= tile.count) continue;
-      value[i] = step_value(rule, to_float(*dt.at(tile.token(q), head)) + bias);
-      sum[i] = log_decay(value[i].delta, a);
+      const Number raw = static_cast<Number>(to_float(*dt.at(tile.token(q), head))) + static_cast<Number>(bias);
+      value[i] = step_value<Number>(rule, raw);
+      sum[i] = log_decay(static_cast<double>(value[i].delta), a);
     }
     double before = sum[0] + sum[1];  // becomes the sum of the lanes up to this one, then of those before it
     for (int step = 1; step < kWarp; step *= 2) {
@@ -115,10 +124,10 @@ __global__ void __launch_bounds__(kStepThreads)
       before += sum[i];
       if (q >= steps.tokens) continue;
       const float high = static_cast<float>(before);
-      steps.delta[offset + q] = value[i].delta;
+      steps.delta[offset + q] = static_cast<float>(value[i].delta);
       steps.high[offset + q] = high;
       steps.low[offset + q] = static_cast<float>(before - static_cast<double>(high));
-      if (steps.slope != nullptr) steps.slope[offset + q] = value[i].slope;
+      if (steps.slope != nullptr) steps.slope[offset + q] = static_cast<float>(value[i].slope);
       if (q == tile.count - 1) steps.total[index * steps.heads + head] = static_cast<float>(exp(before));
     }
   }
@@ -254,7 +263,7 @@ __global__ void __launch_bounds__(kChainThreads) chain_states(ChainArgs args) {
 
 /// Sequences without tokens hand their state on: `to` receives `from`, or zeros when that is absent.
 static __global__ void pass_empty_states(const std::int64_t* seq_begin, std::int64_t cells, const float* from,
-                                  std::int64_t from_stride, float* to, std::int64_t to_stride) {
+                                         std::int64_t from_stride, float* to, std::int64_t to_stride) {
   const std::int64_t blocks_per_row = (cells + blockDim.x - 1) / blockDim.x;
   const std::int64_t sequence = blockIdx.x / blocks_per_row;
   const std::int64_t cell = blockIdx.x % blocks_per_row * blockDim.x + threadIdx.x;

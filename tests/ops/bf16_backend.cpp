@@ -136,7 +136,7 @@ class Bf16Storage : public Backend {
     plain.ddt_th = copies.out(args.ddt_th);
     plain.db_tgn = copies.out(args.db_tgn);
     plain.dc_tgn = copies.out(args.dc_tgn);
-    inner_->do_ssd_scan_backward(plain);
+    scan_backward(plain);
   }
   void do_rms_norm(const ops::RmsNormArgs& args) override {
     FloatCopies copies;
@@ -316,6 +316,7 @@ class Bf16Storage : public Backend {
 
  protected:
   virtual void scan(const ops::SsdScanArgs& args) { inner_->do_ssd_scan(args); }
+  virtual void scan_backward(const ops::SsdScanBackwardArgs& args) { inner_->do_ssd_scan_backward(args); }
 
  private:
   static ops::SsdScanArgs scan_args(FloatCopies& copies, const ops::SsdScanArgs& args) {
@@ -345,6 +346,7 @@ class PlainBf16 final : public Bf16Storage {
 
  private:
   void scan(const ops::SsdScanArgs& args) override { ref::ssd_scan_chunked_bf16(args); }
+  void scan_backward(const ops::SsdScanBackwardArgs& args) override { ref::ssd_scan_chunked_backward_bf16(args); }
 };
 
 }  // namespace

@@ -90,6 +90,21 @@ TEST(SsdScanReference, ThreeFormsAgree) {
   }
 }
 
+TEST(SsdScanReference, GradientsByChunksAgreeWithTheRecurrence) {
+  for (const ScanCase& scan : small_scan_cases()) {
+    SCOPED_TRACE(to_string(scan));
+    const ScanInputs inputs = inputs_of(scan);
+    const Results recurrent = results_of(reference(), backward(inputs));
+
+    const Results chunked =
+        results_of(reference(), [&](Stage& stage) { ref::ssd_scan_chunked_backward(place_backward(stage, inputs)); });
+
+    for (const Result& want : recurrent) {
+      EXPECT_LT(relative_error(named(chunked, want.name), want.value), 1e-11) << want.name;
+    }
+  }
+}
+
 TEST(SsdScanReference, StepSizeIsClampedAndItsSlopeIsThenZero) {
   const ops::StepSize step{.softplus = true, .min = 0.5, .max = 2.0};
   EXPECT_EQ(ref::step_value(step, -10.0).delta, 0.5);
