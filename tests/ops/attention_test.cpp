@@ -21,11 +21,12 @@ std::ostream& operator<<(std::ostream& out, const AttentionCase& each) {
              << each.heads << " heads of " << each.width;
 }
 
-// Ragged packs, sides that are empty, and more keys than a block of the CPU's scratch takes rows for.
+// Ragged packs, sides that are empty, more keys than a block of the CPU's scratch takes
+// rows for, and heads wider than a tile of the GPU.
 const std::vector<AttentionCase>& cases() {
   static const std::vector<AttentionCase> all{
       {{1}, {1}, 1, 1},     {{3}, {5}, 2, 4}, {{0, 4, 2}, {3, 0, 7}, 3, 5}, {{65, 1}, {130, 64}, 2, 16},
-      {{2}, {20000}, 1, 3}, {{}, {}, 2, 4}};
+      {{2}, {20000}, 1, 3}, {{}, {}, 2, 4},   {{67, 3}, {2, 66}, 2, 130}};
   return all;
 }
 

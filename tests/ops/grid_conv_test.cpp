@@ -17,10 +17,12 @@ struct GridCase {
   Shape x() const { return {rows * columns, channels}; }
 };
 
-// Grids smaller than their taps, one column only, channels that share taps, more tokens than a block of sums.
+// Grids smaller than their taps, one column only, channels that share taps, more tokens than a block of sums, more taps
+// and channels than a block of the GPU takes.
 const std::vector<GridCase>& cases() {
-  static const std::vector<GridCase> all{{0, 3, 4, {4, 3, 3}},  {1, 1, 5, {5, 7, 7}},     {3, 2, 6, {6, 5, 3}},
-                                         {9, 1, 12, {3, 5, 1}}, {20, 17, 33, {33, 3, 3}}, {40, 1, 8, {1, 33, 1}}};
+  static const std::vector<GridCase> all{{0, 3, 4, {4, 3, 3}},    {1, 1, 5, {5, 7, 7}},     {3, 2, 6, {6, 5, 3}},
+                                         {9, 1, 12, {3, 5, 1}},   {20, 17, 33, {33, 3, 3}}, {40, 1, 8, {1, 33, 1}},
+                                         {11, 12, 66, {2, 17, 9}}};
   return all;
 }
 
