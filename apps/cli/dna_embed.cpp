@@ -37,8 +37,9 @@ void run(EmbedArguments& arguments, const Program& program) {
   if (windows.stride > windows.window) throw CLI::ValidationError("--stride", "is more than --window");
 
   const auto backend = make_backend(arguments.common.device);
-  LoadedClassifier model = load_classifier(arguments.common.model, *backend);
   Progress progress(arguments.common.quiet);
+  LoadedClassifier model =
+      place_model(load_model(arguments.common.model), *backend, arguments.common, options.encode, progress);
   const auto start = Clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   const RunControl control{program.stop, [&](const EncodeProgress& done) {

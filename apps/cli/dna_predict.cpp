@@ -57,7 +57,7 @@ void check_windows(const PredictOptions& options, const ModelMetadata& metadata)
   }
 }
 
-Json config_of(const PredictOptions& options, const PredictSummary& summary) {
+Json config_of(const PredictOptions& options, const PredictSummary& summary, DType precision) {
   const EncodeOptions& encode = options.encode;
   return {{"input", encode.input},
           {"format", summary.format},
@@ -72,7 +72,8 @@ Json config_of(const PredictOptions& options, const PredictSummary& summary) {
           {"bed", encode.read.bed_file},
           {"allow_truncated", encode.read.allow_truncated},
           {"shard", fmt::format("{}/{}", encode.shard.index, encode.shard.count)},
-          {"batch_tokens", encode.batch_tokens}};
+          {"batch_tokens", encode.batch_tokens},
+          {"precision", name_of(precision)}};
 }
 
 Json results_of(const LoadedClassifier& model, const PredictSummary& summary) {
@@ -118,15 +119,17 @@ std::string describe(const PredictSummary& summary, const std::vector<std::strin
 
 void run(PredictArguments& arguments, const Program& program) {
   check_encode_arguments(arguments.common);
-  const PredictOptions options = options_of(arguments, program);
+  PredictOptions options = options_of(arguments, program);
   RunManifest manifest;
   manifest.command_line = program.command_line;
   manifest.started = utc_now();
   const auto backend = make_backend(arguments.common.device);
-  LoadedClassifier model = load_classifier(options.model, *backend);
-  check_windows(options, model.metadata);
-
+  StoredModel stored = load_model(options.model);
+  check_windows(options, stored.metadata);
+  options.encode.windows = {options.window.value_or(stored.metadata.training_window), options.stride};
   Progress progress(arguments.common.quiet);
+  LoadedClassifier model = place_model(std::move(stored), *backend, arguments.common, options.encode, progress);
+
   const auto start = Clock::now();
   const RunControl control{program.stop, [&](const EncodeProgress& done) {
                              if (progress.is_due()) progress.show(describe(done, seconds_since(start)));
@@ -140,7 +143,7 @@ void run(PredictArguments& arguments, const Program& program) {
   progress.show(describe(summary, model.metadata.class_names, seconds_since(start)));
   if (arguments.summary.empty()) return;
   manifest.finished = utc_now();
-  manifest.config_json = config_of(options, summary).dump();
+  manifest.config_json = config_of(options, summary, backend->dtype()).dump();
   manifest.results_json = results_of(model, summary).dump();
   manifest.inputs.push_back(describe_input(options.model));
   if (options.encode.input != "-") manifest.inputs.push_back(describe_input(options.encode.input));

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "pipelines/run/random_order.hpp"
 #include "pipelines/run/run_lock.hpp"
 #include "pipelines/run/run_manifest.hpp"
+#include "pipelines/run/run_plan.hpp"
 #include "pipelines/run/train_report.hpp"
 
 namespace strandline {
@@ -94,6 +96,7 @@ class TrainRun {
 
  private:
   void prepare();
+  void place_model();
   std::string config_json() const;
   void train();
   void judge();
@@ -149,8 +152,35 @@ void TrainRun::prepare() {
   trainer_options_ = trainer_options(options_, *data_);
   backend_ = make_backend(options_.device);
   manifest_.backend = backend_->name();
-  classifier_ = std::make_unique<Classifier>(model_config(options_, std::ssize(class_names_)), *backend_);
+  place_model();
   manifest_.config_json = config_json();
+}
+
+void TrainRun::place_model() {
+  const ClassifierConfig config = model_config(options_, std::ssize(class_names_));
+  // A longer example goes through alone.
+  const std::int64_t longest = data_->longest_training_example();
+  const std::int64_t shortest = options_.table.empty() ? options_.shortest_window() : 1;
+  const std::int64_t training = std::max(options_.micro_batch_tokens, longest);
+  std::int64_t judged = training;
+  for (const std::int64_t length : options_.judged_lengths()) judged = std::max(judged, length);
+  // Not more sequences than a step or a judgement has examples, nor than fit.
+  const std::int64_t sequences = training / std::max<std::int64_t>(shortest, 1) + 1;
+  const RunPlan plan = plan_run(config, *backend_,
+                                {.inference = {.tokens = judged, .sequences = sequences, .longest = judged},
+                                 .training = {.tokens = training,
+                                              .sequences = std::min(sequences, trainer_options_.examples_per_step),
+                                              .longest = longest},
+                                 .segment_tokens = options_.device.segment_tokens,
+                                 .memory_bytes = options_.device.memory_bytes,
+                                 .cure = longest > options_.micro_batch_tokens ? "Use a smaller --length"
+                                                                               : "Use a smaller --micro-batch-tokens"});
+  if (!options_.quiet) {
+    progress_->say(describe_backend(*backend_, options_.device));
+    progress_->say(describe(plan));
+  }
+  classifier_ = std::make_unique<Classifier>(config, *backend_, plan.encoder);
+  strandline::reserve(plan, classifier_->encoder());
 }
 
 // Everything that decides the bits of the model, and nothing else: a checkpoint belongs to a run when this is equal.
@@ -172,6 +202,7 @@ std::string TrainRun::config_json() const {
                       {"val_fraction", options_.val_fraction},
                       {"val_windows", options_.val_windows}}},
                     {"backend", backend_->name()},
+                    {"precision", name_of(backend_->dtype())},
                     {"seed", options_.seed}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -17,6 +17,7 @@ constexpr const char* kFooter = R"(Examples:
   strandline dna train --class ecoli=ecoli.fa.gz --class yeast=chr1.fa.gz,chr2.fa.gz -o species.h5 --report report.html
   strandline dna train --class a=a1.fa,a2.fa --val-class a=a3.fa --class b=b.fa --val-contigs 'chr2*' -o model.h5
   strandline dna train --table promoters.tsv --epochs 10 --baseline kmer -o promoters.h5
+  strandline dna train --class a=a.fa --class b=b.fa --device cuda --precision bf16 --memory 40G -o model.h5
 
 A run that was killed or stopped goes on when the same command is given again; it ends with the same model, bit for bit.
 Checkpoints lie in <output>.ckpt and are removed at the end.)";
@@ -346,6 +347,7 @@ void declare_dna_train_options(CLI::App& command, DnaTrainOptions& options) {
   declare_training(command, options);
   declare_output(command, options);
   add_device_options(command, options.device);
+  add_segment_option(command, options.device);
 }
 
 void check_dna_train_options(const DnaTrainOptions& options) {

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.hpp"
+#include "pipelines/run/run_plan.hpp"
 
 namespace strandline {
 namespace {
@@ -69,17 +71,14 @@ void add_filters(CLI::App& command, EncodeOptions& encode) {
 
 void add_computing(CLI::App& command, EncodeArguments& arguments) {
   add_device_options(command, arguments.device);
-  command
-      .add_option("--batch-tokens", arguments.encode.batch_tokens,
-                  "Bases that go through the encoder at once; never changes a result")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      .add_option("--memory", arguments.encode.memory_bytes,
-                  "What the run may take, as 512M or 6G; default: what is free")
-      ->transform(CLI::AsSizeValue(false))
-      ->type_name("SIZE");
+  add_segment_option(command, arguments.device);
+  arguments.batch_tokens_given =
+      command
+          .add_option("--batch-tokens", arguments.encode.batch_tokens,
+                      "Bases that go through the encoder at once; never changes a result; up to 1048576 on a GPU")
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+          ->type_name("N")
+          ->capture_default_str();
 }
 
 }  // namespace
@@ -111,6 +110,48 @@ void check_encode_arguments(EncodeArguments& arguments) {
   }
   // Decompression is a small part of the work beside the encoder.
   arguments.encode.read.decode_threads = std::clamp(resolved_threads(arguments.device) / 4, 1, 4);
+}
+
+namespace {
+
+constexpr std::int64_t kCardBatchTokens = std::int64_t{1} << 20;
+
+RunPlan plan_encoding(const StoredModel& model, const Backend& backend, const DeviceOptions& device,
+                      const EncodeOptions& encode) {
+  const bool window = encode.windows.window > encode.batch_tokens;
+  return plan_run(model.config, backend,
+                  {.inference = largest_batch(encode),
+                   .segment_tokens = device.segment_tokens,
+                   .memory_bytes = device.memory_bytes,
+                   .cure = window ? "Use a smaller --window" : "Use a smaller --batch-tokens"});
+}
+
+// As many tokens at once as fit: a card wants much work at a time.
+RunPlan plan_with_batch(const StoredModel& model, const Backend& backend, const EncodeArguments& arguments,
+                        EncodeOptions& encode) {
+  const bool is_free = arguments.batch_tokens_given->count() == 0 && backend.device_memory().has_value();
+  const std::int64_t smallest = encode.batch_tokens;
+  if (is_free) encode.batch_tokens = kCardBatchTokens;
+  while (true) {
+    try {
+      return plan_encoding(model, backend, arguments.device, encode);
+    } catch (const MemoryError&) {
+      if (!is_free || encode.batch_tokens <= smallest) throw;
+      encode.batch_tokens /= 2;
+    }
+  }
+}
+
+}  // namespace
+
+LoadedClassifier place_model(StoredModel model, Backend& backend, const EncodeArguments& arguments,
+                             EncodeOptions& encode, Progress& progress) {
+  encode.memory_bytes = arguments.device.memory_bytes;
+  const RunPlan plan = plan_with_batch(model, backend, arguments, encode);
+  encode.have_bytes = plan.have_bytes;
+  progress.say(describe_backend(backend, arguments.device));
+  progress.say(describe(plan));
+  return make_classifier(std::move(model), backend, plan.encoder);
 }
 
 std::string describe(const EncodeProgress& progress, double seconds) {

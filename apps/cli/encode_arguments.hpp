@@ -6,7 +6,9 @@
 #include <string>
 
 #include "apps/cli/device.hpp"
+#include "apps/cli/progress.hpp"
 #include "pipelines/run/encode_records.hpp"
+#include "pipelines/run/model_store.hpp"
 
 namespace strandline {
 
@@ -15,6 +17,7 @@ struct EncodeArguments {
   EncodeOptions encode;
   DeviceOptions device;
   bool quiet = false;
+  const CLI::Option* batch_tokens_given = nullptr;
 };
 
 /// Adds the input, -m, the filters, the packing, --device, -t, --memory, --shard and --quiet. Not --window and
@@ -26,6 +29,11 @@ void add_window_arguments(CLI::App& command, const std::string& window_help, Win
 
 /// What one option cannot see alone. @throws CLI::ValidationError.
 void check_encode_arguments(EncodeArguments& arguments);
+
+/// A model on its back end, with the segments that a plan chose. `encode` has its windows; its batch and its memory are
+/// set here. Says which back end runs and what it will take. @throws MemoryError when it would not fit.
+LoadedClassifier place_model(StoredModel model, Backend& backend, const EncodeArguments& arguments,
+                             EncodeOptions& encode, Progress& progress);
 
 /// "1,234 records, 5.6 Mb, 1.2 Mb/s"
 std::string describe(const EncodeProgress& progress, double seconds);

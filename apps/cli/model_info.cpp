@@ -54,7 +54,7 @@ std::string class_list(const ModelMetadata& metadata) {
 
 std::string as_text(const StoredModel& model) {
   const EncoderConfig& encoder = model.config.encoder;
-  const MemoryPlan plan = plan_inference(model.config, {});
+  const MemoryPlan plan(model.config, {});
   const bool causal = encoder.direction == Direction::causal;
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {

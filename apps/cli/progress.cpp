@@ -28,6 +28,13 @@ bool Progress::is_due() {
   return true;
 }
 
+void Progress::say(std::string_view text) {
+  show(text);
+  if (!line_open_) return;
+  std::fputc('\n', stderr);
+  line_open_ = false;
+}
+
 void Progress::show(std::string_view text) {
   if (quiet_) return;
   const int length = static_cast<int>(text.size());

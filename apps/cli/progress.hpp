@@ -19,6 +19,8 @@ class Progress {
   bool is_due();
   /// Shows `text`, without a line end.
   void show(std::string_view text);
+  /// A line that stays, whatever is shown after it.
+  void say(std::string_view text);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -31,6 +31,7 @@ struct PredictArguments {
 void run(const PredictArguments& arguments, const Program& program) {
   const auto backend = make_backend(arguments.device);
   Progress progress(arguments.quiet);
+  progress.say(describe_backend(*backend, arguments.device));
   const SlidePredictControl control{program.stop, [&](std::int64_t done, std::int64_t all) {
                                       if (progress.is_due()) progress.show(fmt::format("{} of {} slides", done, all));
                                     }};

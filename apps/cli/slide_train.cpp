@@ -235,6 +235,7 @@ class SlideTraining {
     manifest_.inputs.push_back(describe_input(arguments_.train.table));
     const auto backend = make_backend(arguments_.device);
     manifest_.backend = backend->name();
+    progress_.say(describe_backend(*backend, arguments_.device));
     std::error_code error;
     std::filesystem::create_directories(arguments_.output, error);
     if (error) throw IoError(arguments_.output, "create", error.value());

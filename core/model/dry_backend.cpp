@@ -63,6 +63,10 @@ class CountingBackend final : public DryBackend {
   DType accumulate_dtype() const override { return DType::f32; }
   Memory& memory() override { return memory_; }
   void synchronize() override {}
+  std::optional<DeviceMemory> device_memory() const override {
+    if (!options_.on_card) return std::nullopt;
+    return DeviceMemory{.step_bytes = options_.step_bytes};
+  }
 
   void do_linear(const ops::LinearArgs& args) override {
     count({.kind = OperationKind::linear,

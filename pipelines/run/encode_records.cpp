@@ -8,7 +8,7 @@
 #include "core/base/error.hpp"
 #include "io/bytes/system_memory.hpp"
 #include "pipelines/dna/record_batcher.hpp"
-#include "pipelines/run/memory_plan.hpp"
+#include "pipelines/run/run_plan.hpp"
 #include "pipelines/stages/sink_stage.hpp"
 #include "pipelines/stages/source_stage.hpp"
 
@@ -18,29 +18,58 @@ namespace {
 // One batch in work and one ready on either side keep all three threads busy; more would only cost memory.
 constexpr std::size_t kBatchesAhead = 2;
 
-struct MemoryBudget {
+struct Budget {
   MemoryPlan plan;
   std::int64_t have_bytes = 0;
 };
 
-MemoryBudget plan_memory(const EncodeJob& job, const EncodeOptions& options) {
-  const std::int64_t have = options.memory_bytes > 0 ? options.memory_bytes : available_memory_bytes();
-  return {plan_inference(job.classifier.config(), job.classifier.encoder().options()), have};
+Budget plan_memory(const EncodeJob& job, const EncodeOptions& options) {
+  const Backend& backend = job.classifier.backend();
+  const std::int64_t have = options.have_bytes > 0 ? options.have_bytes : have_bytes(backend, options.memory_bytes);
+  return {{job.classifier.config(), job.classifier.encoder().options(), plan_target(backend)}, have};
 }
 
-void refuse_batch(const MemoryBudget& memory, const EncodeOptions& options, std::int64_t tokens) {
-  const bool window = options.windows.window > options.batch_tokens;
-  throw MemoryError(fmt::format("{} {} bases needs {}, but there is {}. Use a smaller {}, or give more with --memory",
-                                window ? "a window of" : "a batch of", tokens, format_bytes(memory.plan.bytes(tokens)),
-                                format_bytes(memory.have_bytes), window ? "--window" : "--batch-tokens"));
-}
-
-void refuse_record(const MemoryBudget& memory, const std::string& name, std::int64_t bases) {
+void refuse_record(const Budget& memory, const std::string& name, std::int64_t bases) {
   throw MemoryError(
       fmt::format("record '{}' of {} bases as one sequence needs {}, but there is {}. Cut it with --window, "
                   "or give more with --memory",
                   name, bases, format_bytes(memory.plan.bytes(bases)), format_bytes(memory.have_bytes)));
 }
+
+// Refuses what does not fit, and takes the workspace of every batch at once: before the first, and again before a
+// record that is longer than a batch.
+class Room {
+ public:
+  Room(const Budget& memory, Classifier& classifier, const EncodeOptions& options)
+      : memory_(memory), classifier_(classifier), tokens_(largest_batch(options).tokens) {
+    const MemoryUse use = memory.plan.inference(largest_batch(options));
+    if (memory.plan.limited_bytes(use) > memory.have_bytes) refuse_batch(options, memory.plan.limited_bytes(use));
+    take(use);
+  }
+
+  void make_for(const PackedBatch& batch) {
+    if (batch.tokens() <= tokens_) return;
+    take(memory_.plan.inference({.tokens = batch.tokens()}));
+    tokens_ = batch.tokens();
+  }
+
+ private:
+  void refuse_batch(const EncodeOptions& options, std::int64_t need) const {
+    const bool window = options.windows.window > options.batch_tokens;
+    throw MemoryError(fmt::format("{} {} bases needs {}, but there is {}. Use a smaller {}, or give more with --memory",
+                                  window ? "a window of" : "a batch of", tokens_, format_bytes(need),
+                                  format_bytes(memory_.have_bytes), window ? "--window" : "--batch-tokens"));
+  }
+
+  void take(const MemoryUse& use) {
+    classifier_.encoder().workspace().reserve(use.workspace_bytes);
+    classifier_.backend().reserve_scratch(use.scratch_bytes);
+  }
+
+  const Budget& memory_;
+  Classifier& classifier_;
+  std::int64_t tokens_;
+};
 
 RecordBatcherOptions batcher_options(const EncodeJob& job, const EncodeOptions& options, bool takes_pieces) {
   RecordBatcherOptions batcher;
@@ -75,15 +104,24 @@ bool encode(RecordEncoder& encoder, const EncodeWork& work, std::vector<double>&
 
 }  // namespace
 
+BatchShape largest_batch(const EncodeOptions& options) {
+  const std::int64_t tokens = std::max(options.batch_tokens, options.windows.window);
+  // Whole windows, and the rest of each record; without windows, a sequence of at least a base a record.
+  const std::int64_t whole = options.windows.window > 0 ? tokens / options.windows.window : 0;
+  return {.tokens = tokens,
+          .sequences = std::min(tokens, whole + PackLimits{}.records + 1),
+          .longest = options.windows.window > 0 ? options.windows.window : tokens};
+}
+
 EncodeProgress encode_records(const EncodeJob& job, const EncodeOptions& options, const RunControl& control,
                               const RecordSink& sink) {
-  const MemoryBudget memory = plan_memory(job, options);
-  const std::int64_t largest = std::max(options.batch_tokens, options.windows.window);
-  if (memory.plan.max_tokens(memory.have_bytes) < largest) refuse_batch(memory, options, largest);
+  const Budget memory = plan_memory(job, options);
+  Room room(memory, job.classifier, options);
 
   RecordEncoder encoder(job.classifier, job.rows);
   RecordBatcherOptions batching = batcher_options(job, options, encoder.takes_pieces());
-  batching.max_sequence = memory.plan.max_tokens(memory.have_bytes);
+  const bool is_whole = options.windows.window == 0 && !encoder.takes_pieces();
+  if (is_whole) batching.max_sequence = memory.plan.max_tokens(memory.have_bytes);
   batching.refuse = [&](const std::string& name, std::int64_t bases) { refuse_record(memory, name, bases); };
   if (!options.shard.is_whole()) batching.total_bases = count_bases(options.input, options.read, control.stop);
 
@@ -97,6 +135,7 @@ EncodeProgress encode_records(const EncodeJob& job, const EncodeOptions& options
   std::vector<double> rows;
   while (std::optional<EncodeWork> work = source.next()) {
     throw_if_stopped(control);
+    room.make_for(work->batch.packed);
     if (!encode(encoder, *work, rows)) continue;
     progress.records += std::ssize(work->batch.ends);
     progress.bases += bases_in(work->batch);

@@ -13,6 +13,7 @@
 #include "pipelines/dna/read_filter.hpp"
 #include "pipelines/dna/shard.hpp"
 #include "pipelines/dna/windows.hpp"
+#include "pipelines/run/memory_plan.hpp"
 #include "pipelines/run/record_encoder.hpp"
 
 namespace strandline {
@@ -25,7 +26,11 @@ struct EncodeOptions {
   Shard shard;
   std::int64_t batch_tokens = 1 << 14;  ///< tokens that go through the encoder at once; never changes a result
   std::int64_t memory_bytes = 0;        ///< what the run may take; 0: what is free now
+  std::int64_t have_bytes = 0;          ///< what there was before the model was there; 0: to be asked for
 };
+
+/// The most that one batch of the encoder may hold, a record that is longer than a batch apart.
+BatchShape largest_batch(const EncodeOptions& options);
 
 struct EncodeProgress {
   std::int64_t records = 0;

@@ -1,18 +1,27 @@
 #include "pipelines/run/record_encoder.hpp"
 
+#include <algorithm>
+
 namespace strandline {
 namespace {
 
 constexpr std::int64_t kPieceTokens = 4096;
+constexpr std::int64_t kCardPieceTokens = 32768;
 
 }  // namespace
+
+std::int64_t stream_piece_tokens(const EncoderOptions& options, bool on_card) {
+  return on_card ? std::min(options.segment_tokens, kCardPieceTokens) : kPieceTokens;
+}
 
 RecordEncoder::RecordEncoder(Classifier& classifier, RowKind kind)
     : classifier_(classifier),
       kind_(kind),
-      width_(kind == RowKind::probabilities ? classifier.config().classes : classifier.config().encoder.d_model) {
+      width_(kind == RowKind::probabilities ? classifier.config().classes : classifier.config().encoder.d_model),
+      piece_tokens_(
+          stream_piece_tokens(classifier.encoder().options(), classifier.backend().device_memory().has_value())) {
   if (ClassifierStream::supports(classifier.config())) {
-    stream_ = std::make_unique<ClassifierStream>(classifier, kPieceTokens);
+    stream_ = std::make_unique<ClassifierStream>(classifier, piece_tokens_);
   }
 }
 

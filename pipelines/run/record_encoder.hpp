@@ -17,6 +17,9 @@ enum class RowKind {
   embedding,      ///< the pooled hidden state
 };
 
+/// Tokens that go through a stream at once. A card wants more work at a time than a processor.
+std::int64_t stream_piece_tokens(const EncoderOptions& options, bool on_card);
+
 /// A row's bits depend on its sequence alone: not on the batch, nor on whether it came in pieces. One thread at a time.
 class RecordEncoder {
  public:
@@ -28,6 +31,7 @@ class RecordEncoder {
 
   /// True when one sequence of any length can go through in pieces, in constant memory.
   bool takes_pieces() const { return stream_ != nullptr; }
+  std::int64_t piece_tokens() const { return piece_tokens_; }
   void push(std::span<const std::int32_t> ids) { stream_->push(ids); }
   /// The row of the sequence pushed; the next push begins another.
   std::vector<double> finish();
@@ -38,6 +42,7 @@ class RecordEncoder {
   Classifier& classifier_;
   RowKind kind_;
   std::int64_t width_;
+  std::int64_t piece_tokens_;
   std::unique_ptr<ClassifierStream> stream_;
   std::vector<float> values_;
 };

@@ -108,6 +108,7 @@ std::string run_config_json(const SlideRun& run) {
                     {"folds", std::ssize(run.data.folds)},
                     {"data", fingerprint(run.data)},
                     {"backend", run.backend.name()},
+                    {"precision", name_of(run.backend.dtype())},
                     {"seed", options.seed}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

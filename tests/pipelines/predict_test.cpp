@@ -211,14 +211,15 @@ TEST_F(Predict, RefusesAWholeRecordThatDoesNotFitAndSaysWhatToDo) {
   PredictOptions chosen = options();
   chosen.window = 0;
   const ClassifierConfig config = testing::tiny_config(Direction::bidirectional);
-  const MemoryPlan plan = plan_inference(config, {});
+  const MemoryPlan plan(config, {});
   chosen.encode.memory_bytes = plan.bytes(4999);
   chosen.encode.batch_tokens = 512;
   EXPECT_THAT(message_of<MemoryError>([&] { table(chosen, config); }),
               HasSubstr("record 'long' of 5000 bases as one sequence needs"));
   EXPECT_EQ(folder_.entries(), 1U);
   // A causal encoder streams it.
-  chosen.encode.memory_bytes = plan_inference(testing::tiny_config(), {}).bytes(512);
+  const MemoryPlan causal(testing::tiny_config(), {});
+  chosen.encode.memory_bytes = causal.limited_bytes(causal.inference({.tokens = 512, .sequences = 512}));
   EXPECT_THAT(table(chosen), HasSubstr("long\t5000\t"));
 }
 
