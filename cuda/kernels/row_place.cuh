@@ -17,6 +17,7 @@ struct RowPlace {
   static constexpr int kRowThreads = kRowThreadsOfRow;
   static constexpr int kPacks = kPacksOfThread;
   static constexpr int kBlock = kRowThreads > 256 ? kRowThreads : 256;
+  static constexpr int kBlocksAtOnce = kBlock > 256 ? 1 : 2;  // of a multiprocessor, at least: bounds the registers
   static constexpr int kRows = kBlock / kRowThreads;
   static constexpr int kWidth = kRowThreads * kPacks * kPack;
   static constexpr int kWarps = kBlock / kWarp;

@@ -21,7 +21,7 @@ struct GatedNorm {
 };
 
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock) gated_norm_kernel(GatedNorm norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) gated_norm_kernel(GatedNorm norm) {
   __shared__ float scratch[Place::kWarps];
   const std::int64_t group_begin = blockIdx.x % norm.groups * norm.width;
   float weight[Place::kPacks][kPack];
@@ -133,7 +133,8 @@ __device__ __forceinline__ void load_row(const GatedNormBackward& norm, std::int
 
 // One block, one range of rows of one group.
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock) gated_norm_backward_kernel(GatedNormBackward norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce)
+    gated_norm_backward_kernel(GatedNormBackward norm) {
   __shared__ float scratch[2 * Place::kWarps];
   const std::int64_t range = blockIdx.x / norm.groups;
   const std::int64_t group_begin = blockIdx.x % norm.groups * norm.width;

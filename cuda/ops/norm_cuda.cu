@@ -20,7 +20,7 @@ struct RmsNorm {
 };
 
 template <class X, class Y, class Place>
-__global__ void __launch_bounds__(Place::kBlock) rms_norm_kernel(RmsNorm norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) rms_norm_kernel(RmsNorm norm) {
   __shared__ float scratch[Place::kWarps];
   float weight[Place::kPacks][kPack];
   load_weights<Place>(norm.weight, norm.width, weight);
@@ -95,7 +95,7 @@ __device__ __forceinline__ void store_dx(const RmsNormBackward& norm, std::int64
 
 // One block, one range of rows.
 template <class X, class Dy, class Dx, class Place>
-__global__ void __launch_bounds__(Place::kBlock) rms_norm_backward_kernel(RmsNormBackward norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) rms_norm_backward_kernel(RmsNormBackward norm) {
   __shared__ float scratch[2 * Place::kWarps];
   float weight[Place::kPacks][kPack];
   float dweight[Place::kPacks][kPack]{};
