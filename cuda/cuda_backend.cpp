@@ -36,59 +36,63 @@ class CudaBackend final : public Backend {
   std::optional<DeviceMemory> device_memory() const override { return context_.memory().usage(); }
   void reserve_scratch(std::int64_t size_bytes) override { context_.scratch().reserve(size_bytes); }
 
-  void do_linear(const ops::LinearArgs& args) override { cuda::linear(context_, args); }
-  void do_linear_backward(const ops::LinearBackwardArgs& args) override { cuda::linear_backward(context_, args); }
-  void do_conv1d(const ops::Conv1dArgs& args) override { cuda::conv1d(context_, args); }
-  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { cuda::conv1d_backward(context_, args); }
-  void do_ssd_scan(const ops::SsdScanArgs& args) override { cuda::ssd_scan(context_, args); }
-  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { cuda::ssd_scan_backward(context_, args); }
-  void do_rms_norm(const ops::RmsNormArgs& args) override { cuda::rms_norm(context_, args); }
-  void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cuda::rms_norm_backward(context_, args); }
-  void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) override { cuda::gated_rms_norm(context_, args); }
+  void do_linear(const ops::LinearArgs& args) override { cuda::linear(card(), args); }
+  void do_linear_backward(const ops::LinearBackwardArgs& args) override { cuda::linear_backward(card(), args); }
+  void do_conv1d(const ops::Conv1dArgs& args) override { cuda::conv1d(card(), args); }
+  void do_conv1d_backward(const ops::Conv1dBackwardArgs& args) override { cuda::conv1d_backward(card(), args); }
+  void do_ssd_scan(const ops::SsdScanArgs& args) override { cuda::ssd_scan(card(), args); }
+  void do_ssd_scan_backward(const ops::SsdScanBackwardArgs& args) override { cuda::ssd_scan_backward(card(), args); }
+  void do_rms_norm(const ops::RmsNormArgs& args) override { cuda::rms_norm(card(), args); }
+  void do_rms_norm_backward(const ops::RmsNormBackwardArgs& args) override { cuda::rms_norm_backward(card(), args); }
+  void do_gated_rms_norm(const ops::GatedRmsNormArgs& args) override { cuda::gated_rms_norm(card(), args); }
   void do_gated_rms_norm_backward(const ops::GatedRmsNormBackwardArgs& args) override {
-    cuda::gated_rms_norm_backward(context_, args);
+    cuda::gated_rms_norm_backward(card(), args);
   }
-  void do_layer_norm(const ops::LayerNormArgs& args) override { cuda::layer_norm(context_, args); }
+  void do_layer_norm(const ops::LayerNormArgs& args) override { cuda::layer_norm(card(), args); }
   void do_layer_norm_backward(const ops::LayerNormBackwardArgs& args) override {
-    cuda::layer_norm_backward(context_, args);
+    cuda::layer_norm_backward(card(), args);
   }
-  void do_activation(const ops::ActivationArgs& args) override { cuda::activation(context_, args); }
+  void do_activation(const ops::ActivationArgs& args) override { cuda::activation(card(), args); }
   void do_activation_backward(const ops::ActivationBackwardArgs& args) override {
-    cuda::activation_backward(context_, args);
+    cuda::activation_backward(card(), args);
   }
-  void do_attention(const ops::AttentionArgs& args) override { cuda::attention(context_, args); }
+  void do_attention(const ops::AttentionArgs& args) override { cuda::attention(card(), args); }
   void do_attention_backward(const ops::AttentionBackwardArgs& args) override {
-    cuda::attention_backward(context_, args);
+    cuda::attention_backward(card(), args);
   }
-  void do_softmax(const ops::SoftmaxArgs& args) override { cuda::softmax(context_, args); }
-  void do_softmax_backward(const ops::SoftmaxBackwardArgs& args) override { cuda::softmax_backward(context_, args); }
-  void do_pseudo_inverse(const ops::PseudoInverseArgs& args) override { cuda::pseudo_inverse(context_, args); }
+  void do_softmax(const ops::SoftmaxArgs& args) override { cuda::softmax(card(), args); }
+  void do_softmax_backward(const ops::SoftmaxBackwardArgs& args) override { cuda::softmax_backward(card(), args); }
+  void do_pseudo_inverse(const ops::PseudoInverseArgs& args) override { cuda::pseudo_inverse(card(), args); }
   void do_pseudo_inverse_backward(const ops::PseudoInverseBackwardArgs& args) override {
-    cuda::pseudo_inverse_backward(context_, args);
+    cuda::pseudo_inverse_backward(card(), args);
   }
-  void do_grid_conv(const ops::GridConvArgs& args) override { cuda::grid_conv(context_, args); }
-  void do_grid_conv_backward(const ops::GridConvBackwardArgs& args) override {
-    cuda::grid_conv_backward(context_, args);
-  }
-  void do_embedding(const ops::EmbeddingArgs& args) override { cuda::embedding(context_, args); }
+  void do_grid_conv(const ops::GridConvArgs& args) override { cuda::grid_conv(card(), args); }
+  void do_grid_conv_backward(const ops::GridConvBackwardArgs& args) override { cuda::grid_conv_backward(card(), args); }
+  void do_embedding(const ops::EmbeddingArgs& args) override { cuda::embedding(card(), args); }
   void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) override {
-    cuda::embedding_backward(context_, args);
+    cuda::embedding_backward(card(), args);
   }
-  void do_pool(const ops::PoolArgs& args) override { cuda::pool(context_, args); }
-  void do_pool_backward(const ops::PoolBackwardArgs& args) override { cuda::pool_backward(context_, args); }
-  void do_attention_pool(const ops::AttentionPoolArgs& args) override { cuda::attention_pool(context_, args); }
+  void do_pool(const ops::PoolArgs& args) override { cuda::pool(card(), args); }
+  void do_pool_backward(const ops::PoolBackwardArgs& args) override { cuda::pool_backward(card(), args); }
+  void do_attention_pool(const ops::AttentionPoolArgs& args) override { cuda::attention_pool(card(), args); }
   void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {
-    cuda::attention_pool_backward(context_, args);
+    cuda::attention_pool_backward(card(), args);
   }
-  void do_cross_entropy(const ops::CrossEntropyArgs& args) override { cuda::cross_entropy(context_, args); }
-  void do_dropout(const ops::DropoutArgs& args) override { cuda::dropout(context_, args); }
-  void do_adamw(const ops::AdamwArgs& args) override { cuda::adamw(context_, args); }
-  void do_add(ConstView x, View y) override { cuda::add(context_, x, y); }
-  void do_multiply(ConstView x, View y) override { cuda::multiply(context_, x, y); }
-  void do_reverse_channels(ConstView x_td, View y_td) override { cuda::reverse_channels(context_, x_td, y_td); }
-  double do_sum_of_squares(ConstView x) override { return cuda::sum_of_squares(context_, x); }
+  void do_cross_entropy(const ops::CrossEntropyArgs& args) override { cuda::cross_entropy(card(), args); }
+  void do_dropout(const ops::DropoutArgs& args) override { cuda::dropout(card(), args); }
+  void do_adamw(const ops::AdamwArgs& args) override { cuda::adamw(card(), args); }
+  void do_add(ConstView x, View y) override { cuda::add(card(), x, y); }
+  void do_multiply(ConstView x, View y) override { cuda::multiply(card(), x, y); }
+  void do_reverse_channels(ConstView x_td, View y_td) override { cuda::reverse_channels(card(), x_td, y_td); }
+  double do_sum_of_squares(ConstView x) override { return cuda::sum_of_squares(card(), x); }
 
  private:
+  // Launches go to the device of the calling thread, and threads and other back ends change that.
+  cuda::Context& card() {
+    cuda::select_device(context_.device_index());
+    return context_;
+  }
+
   DType dtype_;
   mutable cuda::Context context_;  // to ask the card is no change
 };

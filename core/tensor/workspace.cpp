@@ -28,14 +28,16 @@ View Workspace::take(DType dtype, const Shape& shape) {
   const std::int64_t bytes =
       round_up(checked_product(shape.elements(), static_cast<std::int64_t>(size_of(dtype))), kAlignmentBytes);
   const auto size_bytes = static_cast<std::size_t>(bytes);
-  while (current_ < blocks_.size() && blocks_[current_].used_bytes + size_bytes > blocks_[current_].bytes.size_bytes())
-    ++current_;
-  if (current_ == blocks_.size()) {
+  std::size_t chosen = current_;
+  while (chosen < blocks_.size() && blocks_[chosen].used_bytes + size_bytes > blocks_[chosen].bytes.size_bytes())
+    ++chosen;
+  if (chosen == blocks_.size()) {
     const std::int64_t last = blocks_.empty() ? 0 : static_cast<std::int64_t>(blocks_.back().bytes.size_bytes());
     // A block for one large tensor is exactly as large as it: doubling would cost gigabytes at a million tokens.
     const std::int64_t block_bytes = std::max({bytes, std::min<std::int64_t>(last, 64 << 20), kSmallestBlockBytes});
     blocks_.push_back({Buffer(memory_, DType::u8, {block_bytes})});
   }
+  current_ = chosen;  // only now: without memory for a new block everything stays as it was
   Block& block = blocks_[current_];
   auto* data = static_cast<std::byte*>(block.bytes.view().data()) + block.used_bytes;
   block.used_bytes += size_bytes;
@@ -65,7 +67,7 @@ void Workspace::reserve(std::int64_t size_bytes) {
   blocks_.push_back({Buffer(memory_, DType::u8, {size_bytes})});
 }
 
-void Workspace::merge_if_empty() {
+void Workspace::merge_if_empty() noexcept {
   if (blocks_.size() < 2) return;
   std::int64_t total = 0;
   for (const Block& block : blocks_) {
@@ -73,8 +75,13 @@ void Workspace::merge_if_empty() {
     total += static_cast<std::int64_t>(block.bytes.size_bytes());
   }
   blocks_.clear();
-  blocks_.push_back({Buffer(memory_, DType::u8, {total})});
   current_ = 0;
+  try {
+    memory_.release_unused();  // the old blocks must not wait in a cache beside the new one
+    blocks_.push_back({Buffer(memory_, DType::u8, {total})});
+  } catch (...) {
+    blocks_.clear();  // a scope may end because the device failed; the next tensor asks again, and reports
+  }
 }
 
 }  // namespace strandline

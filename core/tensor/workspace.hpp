@@ -51,7 +51,7 @@ class Workspace {
     std::size_t used_bytes = 0;
   };
 
-  void merge_if_empty();
+  void merge_if_empty() noexcept;
 
   Memory& memory_;
   std::vector<Block> blocks_;

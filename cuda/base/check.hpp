@@ -11,10 +11,20 @@
 
 namespace strandline::cuda {
 
-/// @throws DeviceError "what: reason" unless `status` is success.
+/// @throws DeviceError "what: reason" unless `status` is success. An error that the card survives is reported once: it
+/// does not come up again at the next launch.
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();
   throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+}
+
+/// The device of this thread, for launches and allocations; a thread starts with device 0. It stays: going back would
+/// start a device that nobody asked for.
+inline void select_device(int index) {
+  int current = -1;
+  if (cudaGetDevice(&current) == cudaSuccess && current == index) return;
+  check(cudaSetDevice(index), "select the device");
 }
 
 /// After every launch: @throws DeviceError naming the kernel when the launch was refused.

@@ -23,7 +23,7 @@ CardLimits read_limits(int device_index) {
 }
 
 int selected(int device_index) {
-  check(cudaSetDevice(device_index), "select the device");
+  select_device(device_index);
   return device_index;
 }
 
@@ -41,6 +41,8 @@ cublasLtHandle_t make_blas() {
 Stream::Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream"); }
 
 Stream::~Stream() { cudaStreamDestroy(stream_); }
+
+Blas::~Blas() { cublasLtDestroy(handle_); }
 
 const std::int64_t* OffsetCache::on_device(std::span<const std::int64_t> offsets) {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
@@ -65,9 +67,10 @@ Context::Context(int device_index, std::size_t memory_limit_bytes)
       scratch_(memory_),
       offsets_(memory_) {}
 
+// The members, too, are destroyed with their device selected. A destructor cannot report.
 Context::~Context() {
+  cudaSetDevice(device_index_);
   cudaStreamSynchronize(stream_.get());
-  cublasLtDestroy(blas_);
 }
 
 void Context::synchronize() { check(cudaStreamSynchronize(stream_.get()), "wait for the device"); }

@@ -54,6 +54,20 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
+/// Owns a handle of cuBLASLt.
+class Blas {
+ public:
+  explicit Blas(cublasLtHandle_t handle) : handle_(handle) {}
+  ~Blas();
+  Blas(const Blas&) = delete;
+  Blas& operator=(const Blas&) = delete;
+  operator cublasLtHandle_t() const { return handle_; }
+
+ private:
+  cublasLtHandle_t handle_;
+};
+
+/// Every use of it wants its device to be that of the calling thread: see select_device.
 class Context {
  public:
   /// @throws UnavailableError, DeviceError.
@@ -76,7 +90,7 @@ class Context {
   int device_index_;
   CardLimits limits_;
   Stream stream_;
-  cublasLtHandle_t blas_ = nullptr;
+  Blas blas_;
   CudaMemory memory_;
   Workspace scratch_;
   OffsetCache offsets_;

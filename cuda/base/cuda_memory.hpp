@@ -12,6 +12,27 @@
 
 namespace strandline::cuda {
 
+/// Two pinned buffers for copies to the card: one is filled while the other is read.
+class Staging {
+ public:
+  static constexpr std::size_t kBytes = std::size_t{1} << 22U;
+
+  Staging() = default;
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  /// The first call makes the buffers: a failure there leaks nothing, and is tried again by the next.
+  void upload(void* to, const void* from_host, std::size_t size_bytes, cudaStream_t stream);
+
+ private:
+  void make();
+
+  void* buffer_[2]{};
+  cudaEvent_t is_read_[2]{};  // recorded behind the copy out of the buffer
+  int next_ = 0;
+};
+
 /// Blocks that are given back are kept and handed out again: work on the one stream is in order, so a block may be
 /// reused while the kernels that read it are still under way. Not thread-safe.
 class CudaMemory final : public Memory {
@@ -52,10 +73,7 @@ class CudaMemory final : public Memory {
   std::size_t peak_bytes_ = 0;
   std::multimap<std::size_t, void*> free_;         // by size
   std::unordered_map<void*, std::size_t> in_use_;  // size of the block, not of the request
-  static constexpr std::size_t kStagingBytes = std::size_t{1} << 22U;
-  void* staging_[2]{};       // pinned
-  cudaEvent_t staged_[2]{};  // the copy out of a staging buffer is done
-  int next_staging_ = 0;
+  Staging staging_;
 };
 
 }  // namespace strandline::cuda

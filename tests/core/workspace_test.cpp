@@ -3,15 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <limits>
+
+#include "core/base/error.hpp"
 
 namespace strandline {
 namespace {
 
-// Counts what is taken from and given back to the host.
+// Counts what is taken from and given back to the host, and refuses more than its limit.
 class CountingMemory final : public Memory {
  public:
   Device device() const noexcept override { return {}; }
   void* allocate(std::size_t size_bytes) override {
+    if (size_bytes > limit_bytes - held_bytes) throw MemoryError("no more");
     ++allocations;
     held_bytes += size_bytes;
     return host_.allocate(size_bytes);
@@ -31,6 +35,7 @@ class CountingMemory final : public Memory {
 
   int allocations = 0;
   std::size_t held_bytes = 0;
+  std::size_t limit_bytes = std::numeric_limits<std::int64_t>::max();
 
  private:
   HostMemory host_;
@@ -55,6 +60,36 @@ TEST(Workspace, TakesNothingInTheSteadyState) {
   const int allocations = memory.allocations;
   for (int i = 0; i < 5; ++i) take_some(workspace);
   EXPECT_EQ(memory.allocations, allocations);
+}
+
+TEST(Workspace, EndsAScopeForWhoseMergedBlockThereIsNoMemory) {
+  CountingMemory memory;
+  Workspace workspace(memory);
+  {
+    const Workspace::Scope scope(workspace);
+    workspace.take(DType::u8, {1 << 20});
+    workspace.take(DType::u8, {2 << 20});
+    memory.limit_bytes = memory.held_bytes - 1;
+  }
+  EXPECT_EQ(memory.held_bytes, 0U);
+
+  const Workspace::Scope scope(workspace);
+  EXPECT_NE(workspace.take(DType::u8, {2 << 20}).data(), nullptr);
+}
+
+TEST(Workspace, StaysAsItWasWhenATensorDoesNotFit) {
+  CountingMemory memory;
+  Workspace workspace(memory);
+  const void* first = nullptr;
+  {
+    const Workspace::Scope scope(workspace);
+    first = workspace.take(DType::u8, {1000}).data();
+  }
+  memory.limit_bytes = memory.held_bytes;
+  EXPECT_THROW(workspace.take(DType::u8, {2 << 20}), MemoryError);
+
+  const Workspace::Scope scope(workspace);
+  EXPECT_EQ(workspace.take(DType::u8, {1000}).data(), first);
 }
 
 TEST(Workspace, GivesEverythingBack) {
