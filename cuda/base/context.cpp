@@ -65,7 +65,8 @@ Context::Context(int device_index, std::size_t memory_limit_bytes)
       blas_(make_blas()),
       memory_(device_index, stream_.get(), memory_limit_bytes),
       scratch_(memory_),
-      offsets_(memory_) {}
+      offsets_(memory_),
+      matmul_(blas_, stream_.get(), scratch_) {}
 
 // The members, too, are destroyed with their device selected. A destructor cannot report.
 Context::~Context() {

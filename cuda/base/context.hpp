@@ -14,6 +14,7 @@
 #include "core/tensor/buffer.hpp"
 #include "core/tensor/workspace.hpp"
 #include "cuda/base/cuda_memory.hpp"
+#include "cuda/base/matmul.hpp"
 
 namespace strandline::cuda {
 
@@ -84,6 +85,7 @@ class Context {
   Workspace& scratch() { return scratch_; }
   OffsetCache& offsets() { return offsets_; }
   cublasLtHandle_t blas() const { return blas_; }
+  Matmul& matmul() { return matmul_; }
   void synchronize();
 
  private:
@@ -94,6 +96,7 @@ class Context {
   CudaMemory memory_;
   Workspace scratch_;
   OffsetCache offsets_;
+  Matmul matmul_;
 };
 
 }  // namespace strandline::cuda

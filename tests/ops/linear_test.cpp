@@ -32,6 +32,10 @@ const std::vector<LinearCase>& cases() {
       {63, 257, 65},
       {11, 270, 660, false},
       {66, 513, 17, false, true},
+      {130, 64, 136},
+      {257, 48, 32, false, true},
+      {300, 128, 386, false},
+      {2100, 32, 48},
   };
   return all;
 }
@@ -108,6 +112,33 @@ TEST_P(Linear, GivesARowTheSameBitsInAnyPack) {
     EXPECT_EQ(first_difference(rows(begin, begin + 1), all.rows(begin, begin + 1)), "") << "row " << begin;
   }
   EXPECT_EQ(first_difference(rows(11, 52), all.rows(11, 52)), "");
+}
+
+// Wide aligned rows, as of the models: on a GPU a library computes them, with an algorithm of its choice.
+TEST_P(Linear, GivesARowTheSameBitsInAPackOfAnyLength) {
+  constexpr std::int64_t kInputs = 128;
+  constexpr std::int64_t kOutputs = 136;
+  const HostTensor x = normal({300, kInputs}, 1);
+  const HostTensor weight = normal({kOutputs, kInputs}, 2);
+  const HostTensor before = normal({300, kOutputs}, 4);
+  const auto rows = [&](std::int64_t begin, std::int64_t end) {
+    return named(results_of(backend(),
+                            [&](Stage& stage) {
+                              ops::linear(stage.backend(),
+                                          {.x_ti = stage.activation(x.rows(begin, end)),
+                                           .weight_oi = stage.weight(weight),
+                                           .y_to = stage.activation_inout("y", before.rows(begin, end)),
+                                           .accumulate = true});
+                            }),
+                 "y");
+  };
+
+  const HostTensor all = rows(0, 300);
+
+  for (const std::int64_t begin : {0, 1, 127, 299}) {
+    EXPECT_EQ(first_difference(rows(begin, begin + 1), all.rows(begin, begin + 1)), "") << "row " << begin;
+  }
+  EXPECT_EQ(first_difference(rows(11, 203), all.rows(11, 203)), "");
 }
 
 TEST_P(Linear, GivesTheSameBitsForAnyNumberOfThreads) {
