@@ -37,10 +37,7 @@ std::unique_ptr<Classifier> scrambled(const ClassifierConfig& config, Backend& b
 
 class ClassifierResult : public ::testing::TestWithParam<BackendCase> {
  protected:
-  void SetUp() override {
-    if (!GetParam().available()) GTEST_SKIP() << GetParam().name << " is not available";
-    backend_ = GetParam().make();
-  }
+  void SetUp() override { backend_ = testing::make_or_skip(GetParam()); }
   std::unique_ptr<Backend> backend_;
   const std::vector<std::int64_t> lengths_{7, 1, 0, 40, 13};
   const PackedBatch pack_ = testing::random_pack(lengths_, 7, 30);

@@ -45,10 +45,7 @@ std::vector<EncoderConfig> all_shapes() {
 
 class EncoderResult : public ::testing::TestWithParam<BackendCase> {
  protected:
-  void SetUp() override {
-    if (!GetParam().available()) GTEST_SKIP() << GetParam().name << " is not available";
-    backend_ = GetParam().make();
-  }
+  void SetUp() override { backend_ = testing::make_or_skip(GetParam()); }
   Weights weights_for(const EncoderConfig& config) {
     Weights weights(WeightLayout(config), *backend_);
     testing::scramble(config, 11, weights);

@@ -28,7 +28,7 @@ struct BackendCase {
 /// the CPU behind tensors of bf16; "cuda" and "cuda_bf16".
 const std::vector<BackendCase>& back_ends();
 
-std::string name_of_case(const testing::TestParamInfo<BackendCase>& info);
+std::string name_of_case(const ::testing::TestParamInfo<BackendCase>& info);
 
 /// Dense, row-major, in double; made of numbers that float holds exactly, so that every back end sees the same.
 struct HostTensor {
@@ -160,7 +160,7 @@ std::string contract_message(const std::function<void()>& call);
 std::vector<std::int64_t> offsets_of(const std::vector<std::int64_t>& lengths);
 
 /// Skips by name where there is no GPU; with STRANDLINE_REQUIRE_GPU in the environment that is a failure.
-class BackendSuite : public testing::TestWithParam<BackendCase> {
+class BackendSuite : public ::testing::TestWithParam<BackendCase> {
  protected:
   void SetUp() override;
   Backend& backend() {
