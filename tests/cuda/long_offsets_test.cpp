@@ -209,8 +209,7 @@ struct LocalPack {
 
 class LongConv : public LongRows {
  protected:
-  /// The inputs in front of these rows in scan order, oldest first; zeros where a sequence begins there. The rows must
-  /// hold no cut closer than kTaps - 1 rows to the edge that is carried over.
+  /// The inputs in front of these rows in scan order, oldest first; zeros where they are of another sequence.
   Buffer carried(const LongPack& pack, const TokenRange& rows, bool reverse) {
     const LocalPack local(pack, rows);
     const std::int64_t sequences = local.sequences();
