@@ -11,7 +11,7 @@
 namespace strandline::cuda {
 namespace {
 
-constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20U;  // what the library asks for on compute capability 9.0
+constexpr auto kWorkspaceBytes = static_cast<std::size_t>(kBlasWorkspaceBytes);
 constexpr std::int64_t kTypicalRows = 16384;
 constexpr std::int64_t kTypicalRanges = 16;
 constexpr std::int64_t kMostRanges = 256;  // of a weight gradient in one call

@@ -7,6 +7,9 @@
 
 namespace strandline::cuda {
 
+/// The most scratch that cuBLASLt is given for one product: what it asks for on compute capability 9.0.
+inline constexpr std::int64_t kBlasWorkspaceBytes = std::int64_t{32} << 20;
+
 /// A matrix in device memory, rows by depth. One of the two axes is dense, the other has `stride` elements.
 struct Operand {
   const void* data = nullptr;

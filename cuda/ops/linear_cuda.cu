@@ -148,8 +148,8 @@ void add_weight_gradient(Context& context, const ConstView& dy_to, const ConstVi
   check_launch("linear_backward: add partial sums");
 }
 
-// Sums down the columns: 1024 rows a block, 32 columns wide, eight threads to a column.
-constexpr int kSumRows = 1024;
+// Sums down the columns: kSumRows rows a block, 32 columns wide, eight threads to a column.
+constexpr std::int64_t kSumRows = kColumnSumRows;
 constexpr int kSumColumns = 32;
 constexpr int kSumThreads = kThreads / kSumColumns;
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/ops/operation_shape.hpp"
 #include "cuda/base/product.hpp"
 
 namespace strandline::cuda {
@@ -30,12 +31,17 @@ struct WeightGradientShape {
 /// A power of two >= least_range, a function of the shape alone (the bits of the gradient depend on it).
 std::int64_t plan_gradient_range(const WeightGradientShape& shape);
 
+/// The most scratch that one call takes (kinds linear and linear_backward), with activations of `dtype` or, in a back
+/// end of bf16, also of fp32. 0 for other kinds.
+std::int64_t linear_scratch_bytes(const ops::OperationShape& shape, DType dtype);
+
 /// Bounds of what the plan asks for.
 inline constexpr std::int64_t kLargestPiece = std::int64_t{1} << 18;
-inline constexpr std::int64_t kSmallestPiece = std::int64_t{1} << 12;
-inline constexpr std::int64_t kConvertedBytes = std::int64_t{192} << 20;
+inline constexpr std::int64_t kSmallestPiece = std::int64_t{1} << 11;
+inline constexpr std::int64_t kConvertedBytes = std::int64_t{64} << 20;
 inline constexpr std::int64_t kPartialBytes = std::int64_t{128} << 20;
-inline constexpr std::int64_t kBlasRange = 1024;  ///< shorter ranges of tokens do not pay cuBLASLt's launch
+inline constexpr std::int64_t kColumnSumRows = 1024;  ///< rows of dy that one block adds up for a bias
+inline constexpr std::int64_t kBlasRange = 1024;      ///< shorter ranges of tokens do not pay cuBLASLt's launch
 inline constexpr std::int64_t kOwnRange = 256;
 
 }  // namespace strandline::cuda

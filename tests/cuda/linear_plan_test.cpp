@@ -88,5 +88,39 @@ TEST(LinearPlan, CutsTokensSoThatPartialSumsFillTheCardAndFitTheScratch) {
   EXPECT_EQ(plan_gradient_range({262144, 1288, 256, kBlasRange}), 8192);
 }
 
+// The sizes of tensors as linear_cuda.cu takes them, for dense rows.
+std::int64_t partial_bytes(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs) {
+  const std::int64_t range = plan_gradient_range({tokens, outputs, inputs, kBlasRange});
+  const std::int64_t rest = tokens % range;
+  const std::int64_t own = plan_gradient_range({rest, outputs, inputs, kOwnRange});
+  return 4 * outputs * inputs * (tokens / range + ceil_div(rest, own));
+}
+
+TEST(LinearPlan, AnnouncesAtLeastThePartialSumsOfEveryLength) {
+  for (const auto& [outputs, inputs] :
+       {std::pair<std::int64_t, std::int64_t>{3352, 768}, {1288, 256}, {386, 128}, {2, 3}, {8192, 8192}}) {
+    for (std::int64_t tokens = 1; tokens <= kLargestPiece; tokens += 1 + tokens / 7) {
+      const std::int64_t announced = linear_scratch_bytes(
+          {.kind = ops::OperationKind::linear_backward, .tokens = tokens, .channels = outputs, .inputs = inputs},
+          DType::f32);
+
+      EXPECT_GE(announced, kBlasWorkspaceBytes + partial_bytes(tokens, outputs, inputs))
+          << tokens << " tokens, " << outputs << " x " << inputs;
+    }
+  }
+}
+
+TEST(LinearPlan, AnnouncesScratchThatDoesNotGrowWithTheSequence) {
+  const auto bytes = [](std::int64_t tokens, DType dtype) {
+    return linear_scratch_bytes({.kind = ops::OperationKind::linear, .tokens = tokens, .channels = 3352, .inputs = 768},
+                                dtype);
+  };
+
+  EXPECT_EQ(bytes(std::int64_t{1} << 20, DType::bf16), bytes(std::int64_t{1} << 28, DType::bf16));
+  EXPECT_EQ(bytes(std::int64_t{1} << 28, DType::f32), kBlasWorkspaceBytes);
+  EXPECT_LE(bytes(std::int64_t{1} << 28, DType::bf16), kBlasWorkspaceBytes + kConvertedBytes + 2 * 3352 * 768);
+  EXPECT_EQ(linear_scratch_bytes({.kind = ops::OperationKind::conv1d, .tokens = 100}, DType::f32), 0);
+}
+
 }  // namespace
 }  // namespace strandline::cuda
