@@ -3,164 +3,75 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <span>
+#include <optional>
 
+#include "apps/cli/operation_case.hpp"
+#include "core/base/error.hpp"
 #include "core/base/philox.hpp"
 #include "core/model/classifier.hpp"
+#include "core/model/initialise.hpp"
+#include "core/model/layer.hpp"
 #include "core/ref/ref_backend.hpp"
-#include "core/tensor/buffer.hpp"
-#include "core/tensor/host_copy.hpp"
 #include "core/vocab/dna.hpp"
+#include "pipelines/run/run_plan.hpp"
 
 namespace strandline {
 namespace {
 
-// fp32 with sums of a few hundred terms; a wrong kernel is wrong by far more.
-constexpr double kErrorBound = 1e-4;
-constexpr std::int64_t kCheckTokens = 200;  // not a multiple of a chunk
-constexpr std::int64_t kTokens = 4096;
+// fp32, or terms rounded to bf16 through a few layers; a wrong kernel is wrong by far more.
+constexpr double kModelBoundFp32 = 1e-4;
+constexpr double kModelBoundBf16 = 5e-2;
+constexpr std::int64_t kCheckTokens = 201;      // not a multiple of a chunk
+constexpr std::int64_t kMostCheckedLayers = 4;  // the reference is slow
 
-// Tensors of one case on one back end; the same numbers on every back end.
-class Tensors {
- public:
-  explicit Tensors(Backend& backend) : backend_(backend) {}
-
-  View random(const Shape& shape, double low = -1.0, double high = 1.0) {
-    RandomStream draws(1, stream_++);
-    std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-    for (float& value : values) value = static_cast<float>(low + (high - low) * draws.uniform());
-    const View view = empty(shape);
-    upload_values(backend_.memory(), values, view);
-    return view;
-  }
-  View empty(const Shape& shape) {
-    buffers_.push_back(std::make_unique<Buffer>(backend_.memory(), backend_.accumulate_dtype(), shape));
-    return buffers_.back()->view();
-  }
-
- private:
-  Backend& backend_;
-  std::vector<std::unique_ptr<Buffer>> buffers_;
-  std::uint64_t stream_ = 0;
+struct Shapes {
+  std::string name;
+  EncoderConfig operations;
+  EncoderConfig model;
+  std::int64_t sequences = 1;
+  bool both_directions = false;
 };
 
-std::vector<double> numbers_of(Backend& backend, const View& view) {
-  backend.synchronize();
-  std::vector<double> values(static_cast<std::size_t>(view.elements()));
-  download_values(backend.memory(), view, values);
-  return values;
+// The last two are those of the official implementation's published runs.
+std::vector<Shapes> all_shapes() {
+  const EncoderConfig small{.d_model = 128, .layers = 4, .d_state = 64};
+  const EncoderConfig middle{.d_model = 256, .layers = 16, .d_state = 128};
+  const EncoderConfig large{.d_model = 768, .layers = 24, .d_state = 128};
+  return {{"small", middle, small, 4, true}, {"256x16", middle, middle, 1, false}, {"768x24", large, large, 1, false}};
 }
 
-double relative_error(std::span<const double> values, std::span<const double> truth) {
-  double error = 0.0;
-  double largest = 0.0;
-  for (std::size_t i = 0; i < truth.size(); ++i) {
-    // NaN must not pass as a small error.
-    const double difference = std::abs(values[i] - truth[i]);
-    error = std::isnan(difference) ? HUGE_VAL : std::max(error, difference);
-    largest = std::max(largest, std::abs(truth[i]));
+Shapes shapes_of(const BenchOptions& options) {
+  for (Shapes shapes : all_shapes()) {
+    if (shapes.name != options.shapes) continue;
+    if (options.d_state > 0) shapes.operations.d_state = shapes.model.d_state = options.d_state;
+    return shapes;
   }
-  return error / largest;
+  throw ContractError("bench: there are no shapes '" + options.shapes + "'");
 }
 
-// An operation with its tensors: run() may be called again and again.
-struct Operation {
-  std::shared_ptr<Tensors> tensors;
-  std::function<void()> run;
-  View output;
-  double flop = 0.0;
-};
+std::string describe_operation(const std::string& name, const EncoderConfig& encoder) {
+  if (name.starts_with("linear")) return fmt::format("{} to {}", encoder.d_model, encoder.in_proj_rows());
+  if (name.starts_with("conv1d")) return fmt::format("{} channels, {} taps", encoder.conv_channels(), encoder.d_conv);
+  if (name.starts_with("ssd_scan")) {
+    return fmt::format("{} heads of {}, state {}", encoder.heads(), encoder.headdim, encoder.d_state);
+  }
+  return fmt::format("{} wide", name.starts_with("gated") ? encoder.d_inner() : encoder.d_model);
+}
 
-using MakeOperation = std::function<Operation(Backend& backend, std::int64_t tokens)>;
-
-BenchCase operation_case(const std::string& name, const std::string& shape, const MakeOperation& make) {
+BenchCase operation_case(const OperationCase& operation, const EncoderConfig& encoder, std::int64_t tokens) {
   BenchCase bench;
-  bench.name = name;
-  bench.shape = fmt::format("T {}, {}", kTokens, shape);
-  bench.error_bound = kErrorBound;
-  bench.error = [make](Backend& backend) {
-    const auto reference = make_ref_backend();
-    const Operation truth = make(*reference, kCheckTokens);
-    truth.run();
-    const Operation operation = make(backend, kCheckTokens);
-    operation.run();
-    return relative_error(numbers_of(backend, operation.output), numbers_of(*reference, truth.output));
+  bench.name = operation.name;
+  bench.shape = fmt::format("T {}, {}", tokens, describe_operation(operation.name, encoder));
+  bench.tokens = tokens;
+  bench.error_bound = [](const Backend& backend) { return error_bound(backend); };
+  bench.error = [operation, encoder](Backend& backend) {
+    return error_of(operation, backend, {.tokens = kCheckTokens, .encoder = encoder});
   };
-  bench.open = [make](Backend& backend) {
-    const Operation operation = make(backend, kTokens);
-    return BenchRun{[operation] { operation.run(); }, static_cast<double>(kTokens), operation.flop};
+  bench.open = [operation, encoder, tokens](Backend& backend) {
+    const Operation made = operation.make(backend, {.tokens = tokens, .encoder = encoder});
+    return BenchRun{[made] { made.run(); }, static_cast<double>(tokens), made.flop};
   };
   return bench;
-}
-
-Operation make_linear(Backend& backend, std::int64_t tokens) {
-  constexpr std::int64_t kInputs = 256;
-  constexpr std::int64_t kOutputs = 1288;
-  Operation operation;
-  operation.tensors = std::make_shared<Tensors>(backend);
-  ops::LinearArgs args;
-  args.x_ti = operation.tensors->random({tokens, kInputs});
-  args.weight_oi = operation.tensors->random({kOutputs, kInputs});
-  args.y_to = operation.tensors->empty({tokens, kOutputs});
-  operation.output = args.y_to;
-  operation.flop = 2.0 * static_cast<double>(tokens * kInputs * kOutputs);
-  operation.run = [&backend, args] { ops::linear(backend, args); };
-  return operation;
-}
-
-Operation make_conv1d(Backend& backend, std::int64_t tokens) {
-  constexpr std::int64_t kChannels = 768;
-  constexpr std::int64_t kTaps = 4;
-  Operation operation;
-  operation.tensors = std::make_shared<Tensors>(backend);
-  const auto seq_begin = std::make_shared<std::vector<std::int64_t>>(std::initializer_list<std::int64_t>{0, tokens});
-  ops::Conv1dArgs args;
-  args.x_tc = operation.tensors->random({tokens, kChannels});
-  args.weight_ck = operation.tensors->random({kChannels, kTaps});
-  args.bias_c = operation.tensors->random({kChannels});
-  args.seq_begin = *seq_begin;
-  args.y_tc = operation.tensors->empty({tokens, kChannels});
-  operation.output = args.y_tc;
-  operation.flop = 2.0 * static_cast<double>(tokens * kChannels * kTaps);
-  operation.run = [&backend, args, seq_begin] { ops::conv1d(backend, args); };
-  return operation;
-}
-
-Operation make_ssd_scan(Backend& backend, std::int64_t tokens) {
-  constexpr std::int64_t kHeads = 8;
-  constexpr std::int64_t kWidth = 64;
-  constexpr std::int64_t kState = 128;
-  Operation operation;
-  operation.tensors = std::make_shared<Tensors>(backend);
-  Tensors& tensors = *operation.tensors;
-  const auto seq_begin = std::make_shared<std::vector<std::int64_t>>(std::initializer_list<std::int64_t>{0, tokens});
-  ops::SsdScanArgs args;
-  args.x_thp = tensors.random({tokens, kHeads, kWidth});
-  args.dt_th = tensors.random({tokens, kHeads});
-  args.a_log_h = tensors.random({kHeads}, 0.0, 2.7);
-  args.b_tgn = tensors.random({tokens, 1, kState});
-  args.c_tgn = tensors.random({tokens, 1, kState});
-  args.d_h = tensors.random({kHeads});
-  args.dt_bias_h = tensors.random({kHeads}, -6.0, -2.0);
-  args.seq_begin = *seq_begin;
-  args.y_thp = tensors.empty({tokens, kHeads, kWidth});
-  operation.output = args.y_thp;
-  // The chunked form, see ops::ssd_scan.
-  operation.flop = static_cast<double>(tokens * kHeads) *
-                   (4.0 * kWidth * kState + static_cast<double>(args.chunk) * (kWidth + kState / kHeads));
-  operation.run = [&backend, args, seq_begin] { ops::ssd_scan(backend, args); };
-  return operation;
-}
-
-ClassifierConfig bench_config(Direction direction) {
-  ClassifierConfig config;
-  config.encoder.d_model = 128;
-  config.encoder.layers = 4;
-  config.encoder.d_state = 64;
-  config.encoder.direction = direction;
-  config.classes = 8;
-  return config;
 }
 
 PackedBatch random_batch(std::int64_t sequences, std::int64_t length) {
@@ -174,72 +85,170 @@ PackedBatch random_batch(std::int64_t sequences, std::int64_t length) {
   return batch;
 }
 
+ClassifierConfig classifier_of(const EncoderConfig& encoder) { return {.encoder = encoder, .classes = 8}; }
+
 std::vector<double> pooled_of(Classifier& classifier, const PackedBatch& batch) {
   std::vector<float> pooled(static_cast<std::size_t>(batch.sequences() * classifier.config().encoder.d_model));
   classifier.embed(batch, pooled);
   return {pooled.begin(), pooled.end()};
 }
 
-double encoder_error(Backend& backend, Direction direction) {
+double encoder_error(Backend& backend, EncoderConfig encoder) {
+  encoder.layers = std::min(encoder.layers, kMostCheckedLayers * 128 / std::max<std::int64_t>(encoder.d_model, 128));
+  encoder.layers = std::max<std::int64_t>(encoder.layers, 1);
   const PackedBatch batch = random_batch(3, kCheckTokens / 2);
   const auto reference = make_ref_backend();
-  Classifier truth(bench_config(direction), *reference);
+  Classifier truth(classifier_of(encoder), *reference);
   truth.initialise(1);
-  Classifier classifier(bench_config(direction), backend);
+  Classifier classifier(classifier_of(encoder), backend);
   classifier.initialise(1);
   return relative_error(pooled_of(classifier, batch), pooled_of(truth, batch));
 }
 
-// A classifier with its batch, for the two cases of the whole model.
+// A model with its batch, placed as a run would be.
 struct ModelWork {
-  ModelWork(Backend& backend, Direction direction)
-      : classifier(bench_config(direction), backend),
-        batch(random_batch(4, kTokens / 4)),
-        logits(static_cast<std::size_t>(batch.sequences() * classifier.config().classes)),
+  ModelWork(Backend& backend, const EncoderConfig& encoder, PackedBatch tokens, const RunPlan& plan)
+      : classifier(classifier_of(encoder), backend, plan.encoder),
+        batch(std::move(tokens)),
         labels(static_cast<std::size_t>(batch.sequences()), 1) {
     classifier.initialise(1);
+    reserve(plan, classifier.encoder());
+  }
+
+  void forward() {
+    Workspace& workspace = classifier.encoder().workspace();
+    const Workspace::Scope scope(workspace);
+    classifier.encoder().forward(batch, workspace.take(classifier.backend().accumulate_dtype(),
+                                                       {batch.tokens(), classifier.config().encoder.d_model}));
+  }
+  void training_step() {
+    classifier.zero_gradients();
+    classifier.train_step(batch, labels, {.scale = 1.0 / static_cast<double>(labels.size())});
   }
 
   Classifier classifier;
   PackedBatch batch;
-  std::vector<float> logits;
   std::vector<std::int32_t> labels;
 };
 
-BenchCase model_case(Direction direction, bool training) {
-  const bool causal = direction == Direction::causal;
+// One block around a residual stream, without embedding and final norm.
+struct LayerWork {
+  LayerWork(Backend& back_end, const EncoderConfig& encoder, std::int64_t tokens, const EncoderOptions& options)
+      : config(encoder),
+        backend(back_end),
+        weights(WeightLayout(config), backend),
+        workspace(backend.memory()),
+        sizes{.tokens = tokens, .encoder = config},
+        tensors(backend, sizes),
+        plan(tensors.seq_begin(), options.segment_tokens, config.chunk) {
+    initialise(config, 1, weights);
+    input_td = tensors.weight({tokens, config.d_model});
+    output_td = tensors.gradient({tokens, config.d_model});
+  }
+
+  void forward() { layer_forward(context(), block_weights(config, weights, 0), {plan, input_td, output_td}); }
+  void step() {
+    if (!gradients) {
+      gradients.emplace(weights.layout(), backend);
+      doutput_td = tensors.weight(input_td.shape());
+      dinput_td = tensors.gradient(input_td.shape());
+    }
+    forward();
+    layer_backward(context(), block_weights(config, weights, 0), {plan, input_td, doutput_td, dinput_td},
+                   block_weights(config, *gradients, 0));
+  }
+  BlockContext context() { return {config, backend, workspace}; }
+
+  EncoderConfig config;
+  Backend& backend;
+  Weights weights;
+  std::optional<Weights> gradients;
+  Workspace workspace;
+  OperationSizes sizes;
+  Tensors tensors;
+  SegmentPlan plan;
+  View input_td;
+  View output_td;
+  View doutput_td;
+  View dinput_td;
+};
+
+double model_bound(const Backend& backend) {
+  return backend.dtype() == DType::bf16 ? kModelBoundBf16 : kModelBoundFp32;
+}
+
+BenchCase layer_case(EncoderConfig encoder, std::int64_t tokens, const BenchOptions& options, bool training) {
+  encoder.layers = 1;
+  BenchCase bench;
+  bench.name = training ? "layer, both ways" : "layer";
+  bench.shape = fmt::format("T {}, d_model {}, state {}", tokens, encoder.d_model, encoder.d_state);
+  bench.tokens = tokens;
+  bench.error_bound = model_bound;
+  bench.error = [encoder](Backend& backend) { return encoder_error(backend, encoder); };
+  bench.open = [=](Backend& backend) {
+    const BatchShape batch{.tokens = tokens};
+    const RunPlan plan = plan_run(classifier_of(encoder), backend,
+                                  {.inference = training ? BatchShape{} : batch,
+                                   .training = training ? batch : BatchShape{},
+                                   .segment_tokens = options.segment_tokens,
+                                   .memory_bytes = options.memory_bytes});
+    const auto work = std::make_shared<LayerWork>(backend, encoder, tokens, plan.encoder);
+    return BenchRun{[work, training] { training ? work->step() : work->forward(); }, static_cast<double>(tokens)};
+  };
+  return bench;
+}
+
+BenchCase model_case(const EncoderConfig& encoder, BatchShape batch, const BenchOptions& options, bool training) {
+  const bool causal = encoder.direction == Direction::causal;
   BenchCase bench;
   bench.name = training ? "training step" : "encoder";
-  bench.shape = fmt::format("4 x {}, d_model 128, 4 layers, {}", kTokens / 4, causal ? "causal" : "bidirectional");
-  bench.error_bound = kErrorBound;
-  bench.error = [direction](Backend& backend) { return encoder_error(backend, direction); };
-  bench.open = [direction, training](Backend& backend) {
-    const auto work = std::make_shared<ModelWork>(backend, direction);
-    BenchRun run;
-    run.tokens = static_cast<double>(work->batch.tokens());
-    if (training) {
-      run.work = [work] {
-        work->classifier.zero_gradients();
-        work->classifier.train_step(work->batch, work->labels, {.scale = 0.25});
-      };
-    } else {
-      run.work = [work] { work->classifier.predict(work->batch, work->logits); };
-    }
-    return run;
+  bench.shape = fmt::format("{} x {}, d_model {}, {} layers, {}", batch.sequences, batch.longest, encoder.d_model,
+                            encoder.layers, causal ? "causal" : "bidirectional");
+  bench.tokens = batch.tokens;
+  bench.error_bound = model_bound;
+  bench.error = [encoder](Backend& backend) { return encoder_error(backend, encoder); };
+  bench.open = [=](Backend& backend) {
+    const RunPlan plan = plan_run(classifier_of(encoder), backend,
+                                  {.inference = training ? BatchShape{} : batch,
+                                   .training = training ? batch : BatchShape{},
+                                   .segment_tokens = options.segment_tokens,
+                                   .memory_bytes = options.memory_bytes});
+    const auto work = std::make_shared<ModelWork>(backend, encoder, random_batch(batch.sequences, batch.longest), plan);
+    return BenchRun{[work, training] { training ? work->training_step() : work->forward(); },
+                    static_cast<double>(batch.tokens)};
   };
   return bench;
 }
 
 }  // namespace
 
-std::vector<BenchCase> bench_cases() {
-  return {operation_case("linear", "256 to 1288", make_linear),
-          operation_case("conv1d", "768 channels, 4 taps", make_conv1d),
-          operation_case("ssd_scan", "8 heads of 64, state 128", make_ssd_scan),
-          model_case(Direction::causal, false),
-          model_case(Direction::bidirectional, false),
-          model_case(Direction::causal, true),
-          model_case(Direction::bidirectional, true)};
+std::vector<std::string> bench_shapes() {
+  std::vector<std::string> names;
+  for (const Shapes& shapes : all_shapes()) names.push_back(shapes.name);
+  return names;
+}
+
+std::vector<BenchCase> bench_cases(const BenchOptions& options) {
+  const Shapes shapes = shapes_of(options);
+  std::vector<BenchCase> cases;
+  for (const std::int64_t tokens : options.lengths) {
+    for (const OperationCase& operation : encoder_operations()) {
+      cases.push_back(operation_case(operation, shapes.operations, tokens));
+    }
+    for (const bool training : {false, true}) cases.push_back(layer_case(shapes.model, tokens, options, training));
+    const std::int64_t sequences = std::min(shapes.sequences, tokens);
+    const std::int64_t longest = tokens / sequences;
+    const BatchShape batch{.tokens = sequences * longest, .sequences = sequences, .longest = longest};
+    for (const bool training : {false, true}) {
+      for (const Direction direction : {Direction::causal, Direction::bidirectional}) {
+        if (direction == Direction::bidirectional && !shapes.both_directions) continue;
+        EncoderConfig encoder = shapes.model;
+        encoder.direction = direction;
+        cases.push_back(model_case(encoder, batch, options, training));
+      }
+    }
+  }
+  return cases;
 }
 
 }  // namespace strandline

@@ -1,4 +1,4 @@
-// What `strandline bench` measures: operations and the whole encoder at a few shapes.
+// What `strandline bench` measures: operations, one layer, the encoder and a training step.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/backend.hpp"
+#include "core/model/config.hpp"
 
 namespace strandline {
 
@@ -21,12 +22,24 @@ struct BenchRun {
 struct BenchCase {
   std::string name;
   std::string shape;
+  std::int64_t tokens = 0;
   /// Largest error against the reference in double, relative to the largest value, on a smaller shape.
   std::function<double(Backend& backend)> error;
-  double error_bound = 0.0;
+  std::function<double(const Backend& backend)> error_bound;
   std::function<BenchRun(Backend& backend)> open;
 };
 
-std::vector<BenchCase> bench_cases();
+struct BenchOptions {
+  std::string shapes = "small";  ///< a name of bench_shapes()
+  std::vector<std::int64_t> lengths{4096};
+  std::int64_t d_state = 0;  ///< 0: as the shapes have it
+  std::int64_t segment_tokens = 0;
+  std::int64_t memory_bytes = 0;
+};
+
+std::vector<std::string> bench_shapes();
+
+/// For every length, in this order: operations, layer, encoder, training step.
+std::vector<BenchCase> bench_cases(const BenchOptions& options);
 
 }  // namespace strandline

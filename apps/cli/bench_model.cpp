@@ -11,11 +11,13 @@
 #include "core/train/adamw_optimizer.hpp"
 #include "core/vocab/dna.hpp"
 #include "pipelines/run/model_store.hpp"
+#include "pipelines/run/run_plan.hpp"
 
 namespace strandline {
 namespace {
 
-constexpr double kErrorBound = 1e-4;
+constexpr double kBoundFp32 = 1e-4;
+constexpr double kBoundBf16 = 5e-2;
 constexpr std::int64_t kCheckTokens = 200;  // not a multiple of a chunk
 
 PackedBatch random_sequence(std::int64_t length) {
@@ -49,8 +51,8 @@ double error_against_reference(const StoredModel& model, Backend& backend) {
 }
 
 struct ModelWork {
-  ModelWork(const StoredModel& model, Backend& backend, std::int64_t length)
-      : loaded(make_classifier(model, backend)),
+  ModelWork(const StoredModel& model, Backend& backend, std::int64_t length, const EncoderOptions& options)
+      : loaded(make_classifier(model, backend, options)),
         optimizer(AdamwOptions{}, backend, loaded.classifier->weights()),
         batch(random_sequence(length)),
         pooled(static_cast<std::size_t>(model.config.encoder.d_model)) {}
@@ -74,14 +76,22 @@ struct ModelWork {
   std::int64_t updates = 0;
 };
 
-BenchCase model_case(const StoredModel& model, std::int64_t length, bool training) {
+BenchCase model_case(const StoredModel& model, std::int64_t length, const BenchOptions& options, bool training) {
   BenchCase bench;
   bench.name = training ? "training step" : "forward";
   bench.shape = fmt::format("1 x {}", length);
-  bench.error_bound = kErrorBound;
+  bench.tokens = length;
+  bench.error_bound = [](const Backend& backend) { return backend.dtype() == DType::bf16 ? kBoundBf16 : kBoundFp32; };
   bench.error = [model](Backend& backend) { return error_against_reference(model, backend); };
-  bench.open = [model, length, training](Backend& backend) {
-    const auto work = std::make_shared<ModelWork>(model, backend, length);
+  bench.open = [model, length, options, training](Backend& backend) {
+    const BatchShape batch{.tokens = length};
+    const RunPlan plan = plan_run(model.config, backend,
+                                  {.inference = training ? BatchShape{} : batch,
+                                   .training = training ? batch : BatchShape{},
+                                   .segment_tokens = options.segment_tokens,
+                                   .memory_bytes = options.memory_bytes});
+    const auto work = std::make_shared<ModelWork>(model, backend, length, plan.encoder);
+    reserve(plan, work->loaded.classifier->encoder());
     BenchRun run;
     run.tokens = static_cast<double>(length);
     if (training) {
@@ -96,11 +106,12 @@ BenchCase model_case(const StoredModel& model, std::int64_t length, bool trainin
 
 }  // namespace
 
-std::vector<BenchCase> model_file_cases(const std::string& path, std::span<const std::int64_t> lengths) {
+std::vector<BenchCase> model_file_cases(const std::string& path, const BenchOptions& options) {
   const StoredModel model = load_model(path);
   std::vector<BenchCase> cases;
-  for (const std::int64_t length : lengths) cases.push_back(model_case(model, length, false));
-  for (const std::int64_t length : lengths) cases.push_back(model_case(model, length, true));
+  for (const bool training : {false, true}) {
+    for (const std::int64_t length : options.lengths) cases.push_back(model_case(model, length, options, training));
+  }
   return cases;
 }
 

@@ -1,8 +1,6 @@
 // What `strandline bench --model` measures: one sequence through a model of the user's own.
 #pragma once
 
-#include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +10,6 @@ namespace strandline {
 
 /// For each length a forward pass, then for each length a training step (forward, backward, AdamW at rate 0).
 /// @throws DataError, IoError when the model cannot be read.
-std::vector<BenchCase> model_file_cases(const std::string& path, std::span<const std::int64_t> lengths);
+std::vector<BenchCase> model_file_cases(const std::string& path, const BenchOptions& options);
 
 }  // namespace strandline

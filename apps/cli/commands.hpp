@@ -13,6 +13,7 @@ void add_bench(CLI::App& parent, const Program& program);
 void add_dna_embed(CLI::App& parent, const Program& program);
 void add_dna_predict(CLI::App& parent, const Program& program);
 void add_dna_train(CLI::App& parent, const Program& program);
+void add_doctor(CLI::App& parent, const Program& program);
 void add_model_export(CLI::App& parent);
 void add_model_import(CLI::App& parent);
 void add_model_info(CLI::App& parent);

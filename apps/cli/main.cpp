@@ -31,6 +31,7 @@ void add_commands(CLI::App& app, const Program& program) {
   add_model_import(*model);
   add_model_export(*model);
   add_bench(app, program);
+  add_doctor(app, program);
 }
 
 // The innermost command that was named, with its full name: the one whose --help would have helped.
