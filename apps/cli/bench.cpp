@@ -31,6 +31,8 @@ constexpr const char* kExamples =
     "each\n"
     "until the device is done. A case that would not fit in memory says so, and the others go on.";
 
+constexpr std::int64_t kLongest = std::int64_t{1} << 28;
+
 struct BenchArguments {
   DeviceOptions device;
   std::string only;
@@ -112,6 +114,11 @@ std::string as_row(const BenchCase& bench, const Timing& timing) {
 }
 
 void run(BenchArguments& arguments, const Program& program) {
+  for (const std::int64_t length : arguments.bench.lengths) {
+    if (length < 1 || length > kLongest) {
+      throw CLI::ValidationError("--length", fmt::format("{} is not in 1 to {}", length, kLongest));
+    }
+  }
   arguments.bench.segment_tokens = arguments.device.segment_tokens;
   arguments.bench.memory_bytes = arguments.device.memory_bytes;
   const auto backend = make_backend(arguments.device);
