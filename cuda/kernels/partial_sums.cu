@@ -1,7 +1,5 @@
 #include "cuda/kernels/partial_sums.hpp"
 
-#include <algorithm>
-
 #include "core/base/checked.hpp"
 #include "cuda/base/check.hpp"
 
@@ -31,15 +29,6 @@ __global__ void __launch_bounds__(kColumns* kSlots) add_partial_sums_kernel(Part
 }
 
 }  // namespace
-
-// At least 32 rows a range, so that writing partial sums stays a small part of the reading; at most 2,112 = 16 blocks
-// on each of 132 multiprocessors, so that the partial sums stay small.
-RowRanges plan_row_ranges(std::int64_t rows) {
-  constexpr std::int64_t kFewestRows = 32;
-  constexpr std::int64_t kMostRanges = 2112;
-  const std::int64_t each = std::max(kFewestRows, ceil_div(rows, kMostRanges));
-  return {.count = ceil_div(rows, each), .rows = each};
-}
 
 void add_partial_sums(Context& context, const PartialSums& sums) {
   const std::int64_t size = sums.rows * sums.columns;

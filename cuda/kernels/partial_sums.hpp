@@ -1,4 +1,4 @@
-// Sums over tokens for the gradients of weights: partial sums of fixed ranges of tokens, then one ordered sum.
+// The last step of sums over tokens for the gradients of weights: partial sums of ranges of tokens, added in order.
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,6 @@
 #include "cuda/base/context.hpp"
 
 namespace strandline::cuda {
-
-/// How T rows are cut into ranges, one partial sum each. Depends on T alone: the same bits on every card.
-struct RowRanges {
-  std::int64_t count = 0;
-  std::int64_t rows = 0;  ///< of each but the last
-};
-
-RowRanges plan_row_ranges(std::int64_t rows);
 
 /// out[row, column] += sum over i of partials[i, row, column], in a fixed order, in double. partials are dense
 /// (count, rows, columns); out has rows `out_stride` apart.

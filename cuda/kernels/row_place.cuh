@@ -17,11 +17,13 @@ struct RowPlace {
   static constexpr int kRowThreads = kRowThreadsOfRow;
   static constexpr int kPacks = kPacksOfThread;
   static constexpr int kBlock = kRowThreads > 256 ? kRowThreads : 256;
-  static constexpr int kBlocksAtOnce = kBlock > 256 ? 1 : 2;  // of a multiprocessor, at least: bounds the registers
   static constexpr int kRows = kBlock / kRowThreads;
   static constexpr int kWidth = kRowThreads * kPacks * kPack;
   static constexpr int kWarps = kBlock / kWarp;
   static constexpr int kRowWarps = kRowThreads / kWarp;
+
+  /// For __launch_bounds__: `blocks` of 256 threads at once on a multiprocessor, which bounds the registers.
+  static constexpr int at_once(int blocks) { return kBlock > 256 ? 1 : blocks; }
 
   __device__ __forceinline__ static int slot() { return static_cast<int>(threadIdx.x) / kRowThreads; }
   __device__ __forceinline__ static int column(int pack) {
@@ -31,15 +33,17 @@ struct RowPlace {
 
 inline constexpr std::int64_t kWidestRow = 32768;
 
-/// Calls body(RowPlace<...>{}) for rows of this width. Wide ones (over 2,048) come with wide = true: they are rare, and
-/// get one kernel for all types. @throws ContractError for rows wider than a block holds.
-template <class Body, class WideBody>
+/// Calls body(RowPlace<...>{}) for rows of this width, at most kMostPacks (2 or 4) packs a thread: kernels that hold
+/// much per element take 2. Wide rows (over 2,048) go to wide_body: they are rare, and get one kernel for all types.
+/// @throws ContractError for rows wider than a block holds.
+template <int kMostPacks, class Body, class WideBody>
 void with_row_place(std::int64_t width, const char* op, const Body& body, const WideBody& wide_body) {
+  constexpr int kShare = 4 / kMostPacks;
   if (width <= 128) return body(RowPlace<32, 1>{});
   if (width <= 256) return body(RowPlace<32, 2>{});
-  if (width <= 512) return body(RowPlace<32, 4>{});
-  if (width <= 1024) return body(RowPlace<64, 4>{});
-  if (width <= 2048) return body(RowPlace<128, 4>{});
+  if (width <= 512) return body(RowPlace<32 * kShare, kMostPacks>{});
+  if (width <= 1024) return body(RowPlace<64 * kShare, kMostPacks>{});
+  if (width <= 2048) return body(RowPlace<128 * kShare, kMostPacks>{});
   if (width <= kWidestRow) return wide_body(RowPlace<1024, 8>{});
   throw ContractError(std::string(op) + ": rows of " + std::to_string(width) + " channels, at most " +
                       std::to_string(kWidestRow) + " on a GPU. Use more groups, or --device cpu");

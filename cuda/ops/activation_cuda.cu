@@ -1,6 +1,5 @@
 #include "cuda/ops/activation_cuda.hpp"
 
-#include "cuda/kernels/sigmoid.cuh"
 #include "cuda/kernels/sweep.cuh"
 
 namespace strandline::cuda {
@@ -14,12 +13,15 @@ constexpr float kInverseSqrt2Pi = 0.39894228040143268F;
 /// The normal distribution function; erfc keeps the last bits of its lower tail.
 __device__ __forceinline__ float phi(float x) { return 0.5F * erfcf(-x * kInverseSqrt2); }
 
+/// Rounded correctly at each step, unlike the one inside the layer's kernels: nothing else happens here.
+__device__ __forceinline__ float exact_sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
+
 __device__ __forceinline__ float value_of(ActivationKind kind, float x) {
   switch (kind) {
     case ActivationKind::relu: return x < 0.0F ? 0.0F : x;
     case ActivationKind::gelu: return x * phi(x);
     case ActivationKind::tanh: return tanhf(x);
-    default: return sigmoid(x);
+    default: return exact_sigmoid(x);
   }
 }
 
@@ -32,7 +34,7 @@ __device__ __forceinline__ float slope_of(ActivationKind kind, float x) {
       return fmaf(-y, y, 1.0F);
     }
     default: {
-      const float y = sigmoid(x);
+      const float y = exact_sigmoid(x);
       return y * (1.0F - y);
     }
   }

@@ -4,6 +4,7 @@
 
 #include "cuda/kernels/partial_sums.hpp"
 #include "cuda/kernels/sweep.cuh"
+#include "cuda/plans/row_ranges.hpp"
 
 namespace strandline::cuda {
 namespace {
@@ -25,6 +26,7 @@ struct LookUp {
 
 constexpr int kChannels = 128;                // of a block, one per thread
 constexpr std::int64_t kLettersOfBlock = 64;  // 32 KB of sums in shared memory
+// As many ranges of tokens as these partial sums allow: 1,365 for 16 letters of 768 channels.
 constexpr std::int64_t kPartialBytes = std::int64_t{64} << 20U;
 
 struct Gradient {
@@ -74,14 +76,6 @@ __global__ void __launch_bounds__(kChannels) embedding_backward_kernel(Gradient 
   }
 }
 
-// As many ranges of tokens as partial sums of 64 MiB allow: 1,365 for 16 letters of 768 channels.
-RowRanges plan_ranges(std::int64_t tokens, std::int64_t table_elements) {
-  const RowRanges most = plan_row_ranges(tokens);
-  const std::int64_t allowed = std::max<std::int64_t>(1, kPartialBytes / (4 * table_elements));
-  const std::int64_t each = std::max(most.rows, ceil_div(tokens, allowed));
-  return {.count = ceil_div(tokens, each), .rows = each};
-}
-
 }  // namespace
 
 void embedding(Context& context, const ops::EmbeddingArgs& args) {
@@ -103,7 +97,8 @@ void embedding_backward(Context& context, const ops::EmbeddingBackwardArgs& args
   const std::int64_t channels = args.dtable_vd.size(1);
   if (letters == 0) return;
   const std::int64_t tokens = args.dy_td.size(0);
-  const RowRanges ranges = plan_ranges(tokens, checked_product(letters, channels));
+  const std::int64_t table_bytes = checked_product(checked_product(letters, channels), sizeof(float));
+  const RowRanges ranges = plan_row_ranges(tokens, table_bytes, kPartialBytes);
   const Gradient gradient{
       .ids = device_data<std::int32_t>(args.ids_t),
       .dy = row_tensor(args.dy_td),

@@ -7,6 +7,7 @@
 #include "cuda/kernels/row_place.cuh"
 #include "cuda/kernels/sigmoid.cuh"
 #include "cuda/ops/norm_cuda.hpp"
+#include "cuda/plans/row_ranges.hpp"
 
 namespace strandline::cuda {
 namespace {
@@ -21,7 +22,7 @@ struct GatedNorm {
 };
 
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) gated_norm_kernel(GatedNorm norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(3)) gated_norm_kernel(GatedNorm norm) {
   __shared__ float scratch[Place::kWarps];
   const std::int64_t group_begin = blockIdx.x % norm.groups * norm.width;
   float weight[Place::kPacks][kPack];
@@ -133,8 +134,7 @@ __device__ __forceinline__ void load_row(const GatedNormBackward& norm, std::int
 
 // One block, one range of rows of one group.
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce)
-    gated_norm_backward_kernel(GatedNormBackward norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) gated_norm_backward_kernel(GatedNormBackward norm) {
   __shared__ float scratch[2 * Place::kWarps];
   const std::int64_t range = blockIdx.x / norm.groups;
   const std::int64_t group_begin = blockIdx.x % norm.groups * norm.width;
@@ -189,9 +189,9 @@ __global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce)
 }
 
 // A group's first channel must be aligned as the row is: its width decides, not the row's.
-template <class Launch>
+template <int kMostPacks, class Launch>
 void dispatch(std::int64_t width, const char* name, std::initializer_list<ConstView> tensors, const Launch& launch) {
-  with_row_place(
+  with_row_place<kMostPacks>(
       width, name, [&](auto place) { with_pack_type(width, tensors, [&](auto element) { launch(element, place); }); },
       [&](auto place) { launch(AnyElement{}, place); });
 }
@@ -211,7 +211,7 @@ void gated_rms_norm(Context& context, const ops::GatedRmsNormArgs& args) {
                        .gate_first = args.order == ops::GateOrder::gate_then_norm,
                        .eps = static_cast<float>(args.eps)};
   const std::int64_t most = std::max<std::int64_t>(1, context.limits().multiprocessors * 16 / norm.groups);
-  dispatch(width, name, {args.x_td, args.z_td, args.y_td}, [&](auto element, auto place) {
+  dispatch<4>(width, name, {args.x_td, args.z_td, args.y_td}, [&](auto element, auto place) {
     using Place = decltype(place);
     const std::int64_t of_group = std::min(ceil_div(norm.rows, std::int64_t{Place::kRows}), most);
     gated_norm_kernel<decltype(element), Place>
@@ -242,7 +242,7 @@ void gated_rms_norm_backward(Context& context, const ops::GatedRmsNormBackwardAr
                                .width = checked_cast<int>(width),
                                .gate_first = args.order == ops::GateOrder::gate_then_norm,
                                .eps = static_cast<float>(args.eps)};
-  dispatch(width, name, {args.x_td, args.z_td, args.dy_td, args.dx_td, args.dz_td}, [&](auto element, auto place) {
+  dispatch<2>(width, name, {args.x_td, args.z_td, args.dy_td, args.dx_td, args.dz_td}, [&](auto element, auto place) {
     using Place = decltype(place);
     gated_norm_backward_kernel<decltype(element), Place>
         <<<checked_grid(ranges.count * norm.groups, name), Place::kBlock, 0, context.stream()>>>(norm);

@@ -8,6 +8,7 @@
 #include "cuda/base/check.hpp"
 #include "cuda/kernels/partial_sums.hpp"
 #include "cuda/kernels/row_place.cuh"
+#include "cuda/plans/row_ranges.hpp"
 
 namespace strandline::cuda {
 namespace {
@@ -53,7 +54,7 @@ __device__ __forceinline__ RowScale scale_of_row(const RawPack<T> (&x)[Place::kP
 }
 
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) layer_norm_kernel(LayerNorm norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) layer_norm_kernel(LayerNorm norm) {
   __shared__ float scratch[Place::kWarps];
   float weight[Place::kPacks][kPack];
   float bias[Place::kPacks][kPack];
@@ -105,8 +106,7 @@ __device__ __forceinline__ void store_dx(const LayerNormBackward& norm, std::int
 
 // One block, one range of rows. With g = dy * weight: dx = r * (g - mean(g) - normed * mean(g * normed)).
 template <class T, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce)
-    layer_norm_backward_kernel(LayerNormBackward norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) layer_norm_backward_kernel(LayerNormBackward norm) {
   __shared__ float scratch[2 * Place::kWarps];
   float weight[Place::kPacks][kPack];
   float dweight[Place::kPacks][kPack]{};
@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce)
 
 template <class Launch>
 void dispatch(std::int64_t width, const char* name, std::initializer_list<ConstView> tensors, const Launch& launch) {
-  with_row_place(
+  with_row_place<4>(
       width, name, [&](auto place) { with_pack_type(width, tensors, [&](auto element) { launch(element, place); }); },
       [&](auto place) { launch(AnyElement{}, place); });
 }

@@ -7,6 +7,7 @@
 #include "cuda/kernels/partial_sums.hpp"
 #include "cuda/kernels/row_place.cuh"
 #include "cuda/ops/norm_cuda.hpp"
+#include "cuda/plans/row_ranges.hpp"
 
 namespace strandline::cuda {
 namespace {
@@ -20,7 +21,7 @@ struct RmsNorm {
 };
 
 template <class X, class Y, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) rms_norm_kernel(RmsNorm norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(4)) rms_norm_kernel(RmsNorm norm) {
   __shared__ float scratch[Place::kWarps];
   float weight[Place::kPacks][kPack];
   load_weights<Place>(norm.weight, norm.width, weight);
@@ -95,7 +96,7 @@ __device__ __forceinline__ void store_dx(const RmsNormBackward& norm, std::int64
 
 // One block, one range of rows.
 template <class X, class Dy, class Dx, class Place>
-__global__ void __launch_bounds__(Place::kBlock, Place::kBlocksAtOnce) rms_norm_backward_kernel(RmsNormBackward norm) {
+__global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) rms_norm_backward_kernel(RmsNormBackward norm) {
   __shared__ float scratch[2 * Place::kWarps];
   float weight[Place::kPacks][kPack];
   float dweight[Place::kPacks][kPack]{};
@@ -187,7 +188,7 @@ void rms_norm(Context& context, const ops::RmsNormArgs& args) {
         <<<sweep_blocks(context, norm.rows, Place::kRows), Place::kBlock, 0, context.stream()>>>(norm);
     check_launch(name);
   };
-  with_row_place(
+  with_row_place<4>(
       norm.width, name, [&](auto place) { with_stream_types(args, [&](auto x, auto y) { launch(x, y, place); }); },
       [&](auto place) { launch(AnyElement{}, AnyElement{}, place); });
 }
@@ -216,7 +217,7 @@ void rms_norm_backward(Context& context, const ops::RmsNormBackwardArgs& args) {
         <<<checked_grid(ranges.count, name), Place::kBlock, 0, context.stream()>>>(norm);
     check_launch(name);
   };
-  with_row_place(
+  with_row_place<4>(
       width, name,
       [&](auto place) { with_stream_types(args, [&](auto x, auto dy, auto dx) { launch(x, dy, dx, place); }); },
       [&](auto place) { launch(AnyElement{}, AnyElement{}, AnyElement{}, place); });

@@ -102,6 +102,12 @@ std::vector<ConvCase> conv_cases() {
   }
   for (const std::int64_t channels : {1, 15, 16, 17, 64, 100})
     cases.push_back({.lengths = {50, 3}, .channels = channels});
+  // Channels that fill whole vectors, and so many sequences that finding one takes several steps.
+  cases.push_back({.lengths = {300, 0, 5, 700}, .channels = 256});
+  cases.push_back({.lengths = {300, 0, 5, 700}, .channels = 132, .reverse = true});
+  std::vector<std::int64_t> many;
+  for (std::int64_t s = 0; s < 1500; ++s) many.push_back(s % 5);
+  cases.push_back({.lengths = many, .channels = 8});
   cases.push_back({.lengths = {}});
   cases.push_back({.lengths = {0}});
   cases.push_back({.lengths = {1100}, .channels = 20, .reverse = true});

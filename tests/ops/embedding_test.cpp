@@ -63,6 +63,8 @@ TEST_P(Embedding, AgreesWithTheReferenceOnAwkwardShapes) {
     }
   }
   expect_agreement(backend(), backward(50, 9000, 3));
+  expect_agreement(backend(), forward(3000, 200, 132));
+  expect_agreement(backend(), backward(3000, 200, 132));
 }
 
 TEST_P(Embedding, GivesTheSameBitsForAnyNumberOfThreads) {

@@ -17,7 +17,9 @@ struct NormCase {
 };
 
 const std::vector<NormCase>& cases() {
-  static const std::vector<NormCase> all{{0, 4}, {40, 1}, {1, 7}, {5, 64}, {2, 129, 3}, {17, 48, 4}, {300, 33}};
+  // Wide ones: a GPU gives a row to 32, 64, 128 or 1024 threads.
+  static const std::vector<NormCase> all{{0, 4},    {40, 1},   {1, 7},      {5, 64},  {2, 129, 3}, {17, 48, 4},
+                                         {300, 33}, {70, 256}, {9, 768, 2}, {3, 768}, {3, 1536},   {2, 3000}};
   return all;
 }
 
