@@ -264,8 +264,8 @@ struct TileGradient {
   /// u_s += sum over q >= s of the decayed scores times dy_q; dx_s = delta_s u_s + d dy_s.
   __device__ void input_slice(int p0) {
     const Tile<float> u = at.sums_over(sizes.slice);
-    tile_product<kGradientThreads, Lies::columns, Lies::rows>(at.weighted, at.dy, u,
-                                                              {sizes.tokens, sizes.slice, sizes.tokens, to_end_state});
+    tile_product<kGradientThreads, Lies::columns, Lies::rows>(
+        at.weighted, at.dy, u, {sizes.tokens, sizes.slice, sizes.tokens, to_end_state, Shape16::upper});
     __syncthreads();
     const Columns columns = columns_at(p0);
     const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
@@ -359,9 +359,10 @@ struct TileGradient {
       for (int s = lane; s < sizes.tokens; s += kWarp) at.weighted.row(q)[s] = from_float<T>(at.dscores.row(q)[s]);
     }
     __syncthreads();
-    const ProductSizes product{sizes.tokens, sizes.states, sizes.tokens, true};
-    tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.weighted, at.b, at.dc, product);
-    tile_product<kGradientThreads, Lies::columns, Lies::rows>(at.weighted, at.c, at.db, product);
+    tile_product<kGradientThreads, Lies::rows, Lies::rows>(
+        at.weighted, at.b, at.dc, {sizes.tokens, sizes.states, sizes.tokens, true, Shape16::lower});
+    tile_product<kGradientThreads, Lies::columns, Lies::rows>(
+        at.weighted, at.c, at.db, {sizes.tokens, sizes.states, sizes.tokens, true, Shape16::upper});
     __syncthreads();
     write_rows(at.dc, args.dc);
     write_rows(at.db, args.db);

@@ -122,8 +122,8 @@ __global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_cons
         }
       }
       __syncthreads();
-      tile_product<kOutputThreads, Lies::rows, Lies::rows>(tiles.weighted, tiles.x, tiles.sums,
-                                                           {sizes.tokens, sizes.slice, sizes.tokens, from_state});
+      tile_product<kOutputThreads, Lies::rows, Lies::rows>(
+          tiles.weighted, tiles.x, tiles.sums, {sizes.tokens, sizes.slice, sizes.tokens, from_state, Shape16::lower});
       __syncthreads();
       write_output(args, tile, head, columns, tiles);
       __syncthreads();

@@ -156,6 +156,21 @@ struct StateSlice {
 
 template <int kThreads, class T>
 __device__ void load_state(const StateSlice& slice, const Tile<T>& to, int rows, int padded_states) {
+  if (sizeof(T) == 2 && slice.states % 4 == 0) {
+    const int packs = padded_states / 4;
+    for (int index = static_cast<int>(threadIdx.x); index < rows * packs; index += kThreads) {
+      const int row = index / packs;
+      const int n = index % packs * 4;
+      const int p = slice.first_row + row;
+      float4 value{0.0F, 0.0F, 0.0F, 0.0F};
+      if (p < slice.width && n < slice.states) {
+        value = *reinterpret_cast<const float4*>(slice.cells + static_cast<std::int64_t>(p) * slice.states + n);
+      }
+      *reinterpret_cast<Pack<T, 4>*>(to.row(row) + n) = {
+          {from_float<T>(value.x), from_float<T>(value.y), from_float<T>(value.z), from_float<T>(value.w)}};
+    }
+    return;
+  }
   for (int row = static_cast<int>(threadIdx.x) / kWarp; row < rows; row += kThreads / kWarp) {
     const int p = slice.first_row + row;
     const float* source = slice.cells + static_cast<std::int64_t>(p) * slice.states;

@@ -2,8 +2,6 @@
 // fp32. Both take any sizes that are multiples of 16; what does not exist holds zeros.
 #pragma once
 
-#include <mma.h>
-
 #include "cuda/base/element.cuh"
 
 namespace strandline::cuda {
@@ -21,9 +19,21 @@ struct Tile {
 /// likewise at row k (rows) or at row j (columns).
 enum class Lies { rows, columns };
 
+struct KRange {
+  int begin, end;
+};
+
+/// Where A is a triangle, tensor cores leave out the products with its zeros, 16 rows at a time.
+enum class Shape16 { full, lower, upper };
+
 struct ProductSizes {
   int m, n, k;
   bool accumulate;  ///< add to what C holds
+  Shape16 shape = Shape16::full;
+
+  __device__ __forceinline__ KRange range(int i0) const {
+    return {shape == Shape16::upper ? i0 : 0, shape == Shape16::lower ? min(i0 + 16, k) : k};
+  }
 };
 
 /// C = A B in fp32. A thread makes 4 x 4 elements that lie a quarter of the matrix apart, so that the lanes of a warp
@@ -67,47 +77,101 @@ __device__ void tile_product(const Tile<float>& a, const Tile<float>& b, const T
   }
 }
 
-/// The same for bf16 operands: a warp makes 16 x 32 elements at a time from fragments of 16 x 16 x 16.
+/// Four 8 x 8 matrices of bf16 from shared memory; lane l gives the address of row l % 8 of matrix l / 8. Each lane
+/// gets of each matrix the two elements at row lane / 4 and columns 2 (lane % 4) and the next; kTransposed: of its
+/// transpose.
+template <bool kTransposed>
+__device__ __forceinline__ void load_matrices(unsigned (&to)[4], const bf16* row) {
+  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  if constexpr (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+  }
+}
+
+/// sum (16 x 8) += a (16 x 16) b (16 x 8).
+__device__ __forceinline__ void multiply_add(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/// The part of A that the tensor core takes: rows i0 to i0 + 15, k to k + 15.
+template <Lies kA>
+__device__ __forceinline__ void load_left(unsigned (&left)[4], const Tile<bf16>& a, int i0, int k) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int low = lane % 8;
+  const int second = lane / 8 % 2 * 8;
+  const int upper = lane / 16 * 8;
+  if constexpr (kA == Lies::rows) {
+    load_matrices<false>(left, a.row(i0 + low + second) + k + upper);
+  } else {
+    load_matrices<true>(left, a.row(k + low + upper) + i0 + second);
+  }
+}
+
+/// The part of B: k to k + 15, columns j0 to j0 + 15; two operands of 8 columns.
+template <Lies kB>
+__device__ __forceinline__ void load_right(unsigned (&right)[4], const Tile<bf16>& b, int k, int j0) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int low = lane % 8;
+  const int second = lane / 8 % 2 * 8;
+  const int upper = lane / 16 * 8;
+  if constexpr (kB == Lies::rows) {
+    load_matrices<true>(right, b.row(k + low + second) + j0 + upper);
+  } else {
+    load_matrices<false>(right, b.row(j0 + low + upper) + k + second);
+  }
+}
+
+/// The same for bf16 operands: a warp makes 16 x 32 elements at a time. Rows of C are 8 words apart modulo the banks.
 template <int kThreads, Lies kA, Lies kB>
 __device__ void tile_product(const Tile<bf16>& a, const Tile<bf16>& b, const Tile<float>& c,
                              const ProductSizes& sizes) {
-  namespace wmma = nvcuda::wmma;
-  using LayoutA = std::conditional_t<kA == Lies::rows, wmma::row_major, wmma::col_major>;
-  using LayoutB = std::conditional_t<kB == Lies::rows, wmma::row_major, wmma::col_major>;
-  wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, LayoutA> left;
-  wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, LayoutB> right;
-  wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum[2];
+  const int lane = static_cast<int>(threadIdx.x) % 32;
   const int columns = (sizes.n + 31) / 32;
   const int blocks = sizes.m / 16 * columns;
   for (int block = static_cast<int>(threadIdx.x) / 32; block < blocks; block += kThreads / 32) {
     const int i0 = block / columns * 16;
     const int j0 = block % columns * 32;
-    const int halves = j0 + 16 < sizes.n ? 2 : 1;
+    const bool wide = j0 + 16 < sizes.n;
+    float* const to = c.row(i0 + lane / 4) + j0 + lane % 4 * 2;
+    float sum[4][4]{};
+    if (sizes.accumulate) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      if (half >= halves) continue;
-      if (sizes.accumulate) {
-        wmma::load_matrix_sync(sum[half], c.row(i0) + j0 + 16 * half, static_cast<unsigned>(c.stride),
-                               wmma::mem_row_major);
-      } else {
-        wmma::fill_fragment(sum[half], 0.0F);
+      for (int part = 0; part < 4; ++part) {
+        if (part >= 2 && !wide) continue;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) sum[part][i] = to[i / 2 * 8 * c.stride + part * 8 + i % 2];
       }
     }
-    for (int k = 0; k < sizes.k; k += 16) {
-      wmma::load_matrix_sync(left, kA == Lies::rows ? a.row(i0) + k : a.row(k) + i0, static_cast<unsigned>(a.stride));
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        if (half >= halves) continue;
-        const int j = j0 + 16 * half;
-        wmma::load_matrix_sync(right, kB == Lies::rows ? b.row(k) + j : b.row(j) + k, static_cast<unsigned>(b.stride));
-        wmma::mma_sync(sum[half], left, right, sum[half]);
-      }
+    const KRange range = sizes.range(i0);
+    for (int k = range.begin; k < range.end; k += 16) {
+      unsigned left[4];
+      unsigned right[4];
+      load_left<kA>(left, a, i0, k);
+      load_right<kB>(right, b, k, j0);
+      multiply_add(sum[0], left, right[0], right[1]);
+      multiply_add(sum[1], left, right[2], right[3]);
+      if (!wide) continue;
+      load_right<kB>(right, b, k, j0 + 16);
+      multiply_add(sum[2], left, right[0], right[1]);
+      multiply_add(sum[3], left, right[2], right[3]);
     }
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      if (half >= halves) continue;
-      wmma::store_matrix_sync(c.row(i0) + j0 + 16 * half, sum[half], static_cast<unsigned>(c.stride),
-                              wmma::mem_row_major);
+    for (int part = 0; part < 4; ++part) {
+      if (part >= 2 && !wide) continue;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) to[i / 2 * 8 * c.stride + part * 8 + i % 2] = sum[part][i];
     }
   }
 }

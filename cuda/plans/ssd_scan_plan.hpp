@@ -26,10 +26,11 @@ struct ScanTileSizes {
   int states = 128;
   int element_bytes = 4;
 
-  /// Rows are padded against bank conflicts: by one element where single words are read, by 16 bytes for fragments.
+  /// Rows are padded against bank conflicts: operands by one element where single words are read and by 16 bytes where
+  /// tensor cores take them, sums by 8 words, which spreads the four rows that half a warp writes over all banks.
   constexpr int pad() const { return element_bytes == 4 ? 1 : 8; }
   constexpr int stride(int columns) const { return columns + pad(); }
-  static constexpr int sum_stride(int columns) { return columns + 4; }
+  static constexpr int sum_stride(int columns) { return columns + 8; }
 };
 
 constexpr int align_shared(int bytes) { return (bytes + 127) / 128 * 128; }
