@@ -145,35 +145,52 @@ struct TileGradient {
   }
 
   /// Gradient of the scores, the decayed scores as an operand, and in place of the products what each pair passes
-  /// through the decays between its tokens, summed over all earlier s: sums[q][t] = sum over s < t.
+  /// through the decays between its tokens, summed over all earlier s: pairs[q][t] = sum over s < t. Eight lanes share
+  /// a row.
+  template <int kEach>
+  __device__ void pair_rows(const Tile<float>& pairs) {
+    const int part = lane % kRowLanes;
+    const int s0 = part * kEach;
+    for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < sizes.tokens; q += kGradientThreads / kRowLanes) {
+      auto product = load_pack<kEach>(pairs.row(q) + s0);
+      auto dscore = load_pack<kEach>(at.dscores.row(q) + s0);
+      const auto score = load_pack<kEach>(at.scores.row(q) + s0);
+      const auto high = load_pack<kEach>(at.high + s0);
+      const auto low = load_pack<kEach>(at.low + s0);
+      const auto delta = load_pack<kEach>(at.delta + s0);
+      Pack<T, kEach> weight;
+      float sum = 0.0F;  // of the pairs before this one
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) {
+        const bool exists = s0 + i <= q && q < tile.count;
+        if (s0 + i == q) at.diagonal[q] = product.item[i];
+        const float decay = exp2f((at.high[q] - high.item[i]) + (at.low[q] - low.item[i]));
+        const float gradient = exists ? decay * delta.item[i] * product.item[i] : 0.0F;
+        weight.item[i] = from_float<T>(exists ? decay * score.item[i] : 0.0F);
+        dscore.item[i] += gradient;
+        product.item[i] = sum;
+        sum += exists ? gradient * score.item[i] : 0.0F;
+      }
+      for (int step = 1; step < kRowLanes; step *= 2) {
+        const float other = __shfl_up_sync(0xffffffffU, sum, step, kRowLanes);
+        if (part >= step) sum += other;
+      }
+      float before = __shfl_up_sync(0xffffffffU, sum, 1, kRowLanes);
+      if (part == 0) before = 0.0F;
+#pragma unroll
+      for (float& value : product.item) value += before;
+      store_pack(product, pairs.row(q) + s0);
+      store_pack(dscore, at.dscores.row(q) + s0);
+      store_row_part(weight, at.weighted.row(q) + s0);
+    }
+  }
+
   __device__ void pair_gradients() {
     const Tile<float> pairs = at.sums_over(sizes.tokens);
-    for (int q = warp; q < sizes.tokens; q += kGradientWarps) {
-      float before = 0.0F;  // of the columns to the left of this group of 32
-      for (int s0 = 0; s0 < sizes.tokens; s0 += kWarp) {
-        const int s = s0 + lane;
-        float weight = 0.0F;
-        float pair = 0.0F;
-        if (s <= q && q < tile.count) {
-          const float product = pairs.row(q)[s];
-          const float decay = expf((at.high[q] - at.high[s]) + (at.low[q] - at.low[s]));
-          const float dscore = decay * at.delta[s] * product;
-          weight = decay * at.scores.row(q)[s];
-          pair = dscore * at.scores.row(q)[s];
-          at.dscores.row(q)[s] += dscore;
-          if (s == q) at.diagonal[q] = product;
-        }
-        if (s < sizes.tokens) at.weighted.row(q)[s] = from_float<T>(weight);
-        float upto = pair;
-        for (int step = 1; step < kWarp; step *= 2) {
-          const float other = __shfl_up_sync(0xffffffffU, upto, step);
-          if (lane >= step) upto += other;
-        }
-        float exclusive = __shfl_up_sync(0xffffffffU, upto, 1);
-        if (lane == 0) exclusive = 0.0F;
-        if (s < sizes.tokens) pairs.row(q)[s] = before + exclusive;
-        before += __shfl_sync(0xffffffffU, upto, kWarp - 1);
-      }
+    switch (sizes.tokens) {
+      case 64: pair_rows<8>(pairs); break;
+      case 32: pair_rows<4>(pairs); break;
+      default: pair_rows<2>(pairs);
     }
     __syncthreads();
     crossing_sums(pairs);
@@ -181,14 +198,13 @@ struct TileGradient {
 
   /// crossing[t] = sum over q >= t of pairs[q][t]: eight lanes share a column.
   __device__ void crossing_sums(const Tile<float>& pairs) {
-    constexpr int kLanes = 8;
-    for (int t = static_cast<int>(threadIdx.x) / kLanes; t < sizes.tokens; t += kGradientThreads / kLanes) {
+    for (int t = static_cast<int>(threadIdx.x) / kRowLanes; t < sizes.tokens; t += kGradientThreads / kRowLanes) {
       float sum = 0.0F;
-      for (int q = lane % kLanes; q < tile.count; q += kLanes) {
+      for (int q = lane % kRowLanes; q < tile.count; q += kRowLanes) {
         if (q >= t) sum += pairs.row(q)[t];
       }
-      for (int step = kLanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, step);
-      if (lane % kLanes == 0) at.crossing[t] = sum;
+      for (int step = kRowLanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, step);
+      if (lane % kRowLanes == 0) at.crossing[t] = sum;
     }
     __syncthreads();
   }
@@ -196,7 +212,7 @@ struct TileGradient {
   /// dc_q += exp(A_q) S dy_q; what the start state passes to y_q is C_q times that.
   __device__ void start_slice(int p0) {
     const StateSlice slice{args.start_whpn + cells_offset(), args.width, args.states, p0};
-    load_state<kGradientThreads>(slice, at.state, sizes.slice, sizes.states);
+    load_state<kGradientThreads>(slice, at.state, sizes, [](int, int, const auto&) {});
     __syncthreads();
     const Tile<float> product = at.sums_over(sizes.states);
     tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.dy, at.state, product,
@@ -219,30 +235,35 @@ struct TileGradient {
     for (int q = warp; q < tile.count; q += kGradientWarps) {
       const float factor = add.second_factor != nullptr ? add.factor[q] * add.second_factor[q] : add.factor[q];
       float dot = 0.0F;
-      for (int n = lane; n < sizes.states; n += kWarp) {
-        const float value = factor * product.row(q)[n];
-        add.to.row(q)[n] += value;
-        dot = fmaf(value, to_float(add.against.row(q)[n]), dot);
+      for (int n = 4 * lane; n < sizes.states; n += 4 * kWarp) {
+        const auto value = load_pack<4>(product.row(q) + n);
+        auto sum = load_pack<4>(add.to.row(q) + n);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float scaled_value = factor * value.item[i];
+          sum.item[i] += scaled_value;
+          dot = fmaf(scaled_value, to_float(add.against.row(q)[n + i]), dot);
+        }
+        store_pack(sum, add.to.row(q) + n);
       }
       dot = warp_sum(dot);
       if (lane == 0) add.dots[q] += dot;
     }
   }
 
-  /// db_s += exp(A_last - A_s) delta_s D x_s, and the end state's part of u_s = exp(A_last - A_s) D B_s.
+  /// db_s += exp(A_last - A_s) delta_s D x_s, and u_s = D B_s, still without its factor exp(A_last - A_s).
   /// @returns this thread's share of <S, D>
   __device__ float end_slice(int p0) {
-    const float* dend = args.dend_whpn + cells_offset();
-    load_state<kGradientThreads>({dend, args.width, args.states, p0}, at.state, sizes.slice, sizes.states);
+    const StateSlice dend{args.dend_whpn + cells_offset(), args.width, args.states, p0};
+    const StateSlice start{args.start_whpn + cells_offset(), args.width, args.states, p0};
     float through = 0.0F;
-    if (from_start_state) {
-      const float* start = args.start_whpn + cells_offset();
-      const std::int64_t begin = static_cast<std::int64_t>(p0) * args.states;
-      const std::int64_t end = static_cast<std::int64_t>(min(p0 + sizes.slice, args.width)) * args.states;
-      for (std::int64_t i = begin + threadIdx.x; i < end; i += kGradientThreads) {
-        through = fmaf(start[i], dend[i], through);
-      }
-    }
+    load_state<kGradientThreads>(dend, at.state, sizes, [&](int row, int n, const auto& values) {
+      if (!from_start_state) return;
+      constexpr int kCount = sizeof(values) / sizeof(float);
+      const auto state = load_pack<kCount>(start.row(row) + n);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) through = fmaf(state.item[i], values.item[i], through);
+    });
     __syncthreads();
     const Tile<float> product = at.sums_over(sizes.states);
     tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.x, at.state, product,
@@ -253,10 +274,6 @@ struct TileGradient {
     const Tile<float> u = at.sums_over(sizes.slice);
     tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.b, at.state, u,
                                                               {sizes.tokens, sizes.slice, sizes.states, false});
-    __syncthreads();
-    for (int s = warp; s < sizes.tokens; s += kGradientWarps) {
-      for (int p = lane; p < sizes.slice; p += kWarp) u.row(s)[p] *= at.to_end[s];
-    }
     __syncthreads();
     return through;
   }
@@ -272,10 +289,21 @@ struct TileGradient {
     for (int s = warp; s < tile.count; s += kGradientWarps) {
       T* to = args.dx ? args.dx.at(tile.token(s), head) + p0 : nullptr;
       float dot = 0.0F;
-      for (int p = lane; p < columns.count; p += kWarp) {
+      const auto gradient = [&](int p) {
         const float value = u.row(s)[p];
         dot = fmaf(to_float(at.x.row(s)[p]), value, dot);
-        if (to != nullptr) to[p] = from_float<T>(fmaf(d, to_float(at.dy.row(s)[p]), at.delta[s] * value));
+        return from_float<T>(fmaf(d, to_float(at.dy.row(s)[p]), at.delta[s] * value));
+      };
+      if (args.dx.vector && columns.count % 2 == 0) {
+        for (int p = 2 * lane; p < columns.count; p += 2 * kWarp) {
+          const T first = gradient(p);
+          store_pack(Pack<T, 2>{{first, gradient(p + 1)}}, to + p);
+        }
+      } else {
+        for (int p = lane; p < columns.count; p += kWarp) {
+          const T value = gradient(p);
+          if (to != nullptr) to[p] = value;
+        }
       }
       dot = warp_sum(dot);
       if (lane == 0) at.x_dot_u[s] += dot;

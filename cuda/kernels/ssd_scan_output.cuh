@@ -58,18 +58,32 @@ __device__ void output_steps(const TileOutputArgs<T>& args, const HeadRange& ran
   }
 }
 
-/// weighted[q][s] = exp(A_q - A_s) delta_s (C_q . B_s) for s <= q, else 0.
+/// weighted[q][s] = exp(A_q - A_s) delta_s (C_q . B_s) for s <= q, else 0: eight lanes share a row.
+template <int kEach, class T>
+__device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles<T>& tiles) {
+  const int s0 = static_cast<int>(threadIdx.x) % kRowLanes * kEach;
+  for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < sizes.tokens; q += kOutputThreads / kRowLanes) {
+    const auto score = load_pack<kEach>(tiles.scores.row(q) + s0);
+    const auto high = load_pack<kEach>(tiles.high + s0);
+    const auto low = load_pack<kEach>(tiles.low + s0);
+    const auto delta = load_pack<kEach>(tiles.delta + s0);
+    Pack<T, kEach> weighted;
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const float decay = exp2f((tiles.high[q] - high.item[i]) + (tiles.low[q] - low.item[i]));
+      const bool exists = s0 + i <= q && q < count;
+      weighted.item[i] = from_float<T>(exists ? decay * delta.item[i] * score.item[i] : 0.0F);
+    }
+    store_row_part(weighted, tiles.weighted.row(q) + s0);
+  }
+}
+
 template <class T>
 __device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles<T>& tiles) {
-  for (int q = static_cast<int>(threadIdx.x) / kWarp; q < sizes.tokens; q += kOutputThreads / kWarp) {
-    for (int s = static_cast<int>(threadIdx.x) % kWarp; s < sizes.tokens; s += kWarp) {
-      float weight = 0.0F;
-      if (s <= q && q < count) {
-        const float decay = expf((tiles.high[q] - tiles.high[s]) + (tiles.low[q] - tiles.low[s]));
-        weight = decay * tiles.delta[s] * tiles.scores.row(q)[s];
-      }
-      tiles.weighted.row(q)[s] = from_float<T>(weight);
-    }
+  switch (sizes.tokens) {
+    case 64: return weight_scores<8>(sizes, count, tiles);
+    case 32: return weight_scores<4>(sizes, count, tiles);
+    default: return weight_scores<2>(sizes, count, tiles);
   }
 }
 
@@ -79,8 +93,13 @@ __device__ void write_output(const TileOutputArgs<T>& args, const ScanTile& tile
   const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
   for (int q = static_cast<int>(threadIdx.x) / kWarp; q < tile.count; q += kOutputThreads / kWarp) {
     T* to = args.y.at(tile.token(q), head) + columns.begin;
-    for (int p = static_cast<int>(threadIdx.x) % kWarp; p < columns.count; p += kWarp) {
-      to[p] = from_float<T>(fmaf(d, to_float(tiles.x.row(q)[p]), tiles.sums.row(q)[p]));
+    const auto value = [&](int p) { return from_float<T>(fmaf(d, to_float(tiles.x.row(q)[p]), tiles.sums.row(q)[p])); };
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    if (args.y.vector && columns.count % 2 == 0) {
+      for (int p = 2 * lane; p < columns.count; p += 2 * kWarp)
+        store_pack(Pack<T, 2>{{value(p), value(p + 1)}}, to + p);
+    } else {
+      for (int p = lane; p < columns.count; p += kWarp) to[p] = value(p);
     }
   }
 }
@@ -110,20 +129,16 @@ __global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_cons
       const Columns columns{p0, min(sizes.slice, args.width - p0), sizes.slice};
       load_rows<kOutputThreads>(args.x, tile, head, columns, nullptr, tiles.x, sizes.tokens);
       if (from_state) {
-        load_state<kOutputThreads>({state, args.width, args.states, p0}, tiles.state, sizes.slice, sizes.states);
+        load_state<kOutputThreads>(StateSlice{state, args.width, args.states, p0}, tiles.state, sizes,
+                                   [](int, int, const auto&) {});
         __syncthreads();
         tile_product<kOutputThreads, Lies::rows, Lies::columns>(tiles.c, tiles.state, tiles.sums,
                                                                 {sizes.tokens, sizes.slice, sizes.states, false});
-        __syncthreads();
-        for (int q = static_cast<int>(threadIdx.x) / kWarp; q < sizes.tokens; q += kOutputThreads / kWarp) {
-          for (int p = static_cast<int>(threadIdx.x) % kWarp; p < sizes.slice; p += kWarp) {
-            tiles.sums.row(q)[p] *= tiles.from_start[q];
-          }
-        }
       }
       __syncthreads();
       tile_product<kOutputThreads, Lies::rows, Lies::rows>(
-          tiles.weighted, tiles.x, tiles.sums, {sizes.tokens, sizes.slice, sizes.tokens, from_state, Shape16::lower});
+          tiles.weighted, tiles.x, tiles.sums,
+          {sizes.tokens, sizes.slice, sizes.tokens, from_state, Shape16::lower, tiles.from_start});
       __syncthreads();
       write_output(args, tile, head, columns, tiles);
       __syncthreads();

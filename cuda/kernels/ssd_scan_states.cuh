@@ -82,11 +82,12 @@ __device__ __forceinline__ StepValue<Number> step_value(const StepRule& rule, Nu
   return value;
 }
 
-/// exp() of this is zero in fp32; without it A could become minus infinity, and a difference of two such sums is not a
-/// number.
-__device__ __forceinline__ double log_decay(double delta, double a) {
-  const double product = delta * a;
-  return product < -200.0 ? -200.0 : product;
+/// delta a in units of log 2. A decay of 2^-288 is zero in fp32; without the bound A could become minus infinity, and a
+/// difference of two such sums is not a number.
+__device__ __forceinline__ double log2_decay(double delta, double a) {
+  constexpr double kPerLog2 = 1.4426950408889634;
+  const double product = delta * a * kPerLog2;
+  return product < -288.0 ? -288.0 : product;
 }
 
 /// One block per tile; a warp takes a head at a time, a lane two neighbouring tokens.
@@ -108,7 +109,7 @@ __global__ void __launch_bounds__(kStepThreads)
       if (q >= tile.count) continue;
       const Number raw = static_cast<Number>(to_float(*dt.at(tile.token(q), head))) + static_cast<Number>(bias);
       value[i] = step_value<Number>(rule, raw);
-      sum[i] = log_decay(static_cast<double>(value[i].delta), a);
+      sum[i] = log2_decay(static_cast<double>(value[i].delta), a);
     }
     double before = sum[0] + sum[1];  // becomes the sum of the lanes up to this one, then of those before it
     for (int step = 1; step < kWarp; step *= 2) {
@@ -128,7 +129,7 @@ __global__ void __launch_bounds__(kStepThreads)
       steps.high[offset + q] = high;
       steps.low[offset + q] = static_cast<float>(before - static_cast<double>(high));
       if (steps.slope != nullptr) steps.slope[offset + q] = static_cast<float>(value[i].slope);
-      if (q == tile.count - 1) steps.total[index * steps.heads + head] = static_cast<float>(exp(before));
+      if (q == tile.count - 1) steps.total[index * steps.heads + head] = static_cast<float>(exp2(before));
     }
   }
 }
@@ -187,7 +188,12 @@ __global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_consta
       __syncthreads();
       for (int row = static_cast<int>(threadIdx.x) / kWarp; row < rows; row += kStateThreads / kWarp) {
         float* to = state + static_cast<std::int64_t>(p0 + row) * args.states;
-        for (int n = static_cast<int>(threadIdx.x) % kWarp; n < args.states; n += kWarp) to[n] = sums.row(row)[n];
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+        if (args.states % 4 == 0) {
+          for (int n = 4 * lane; n < args.states; n += 4 * kWarp) store_pack(load_pack<4>(sums.row(row) + n), to + n);
+        } else {
+          for (int n = lane; n < args.states; n += kWarp) to[n] = sums.row(row)[n];
+        }
       }
       __syncthreads();
     }
@@ -211,11 +217,36 @@ struct ChainArgs {
   float* carry_out_hpn;  ///< instead, for a sequence that goes on in another window; absent: not wanted
 };
 
-/// state = total * state + share, tile by tile in order; a thread owns one element of one sequence's state.
-/// kBackward: from the last tile to the first.
+inline constexpr int kAhead = 8;  // loads in flight: the walk itself is one chain
+
+/// The tiles [begin, end) of a window for one element of the state.
 template <bool kBackward>
-__global__ void __launch_bounds__(kChainThreads) chain_states(ChainArgs args) {
-  constexpr int kAhead = 8;  // loads in flight: the walk itself is one chain
+struct ChainWalk {
+  const ChainArgs& args;
+  std::int64_t row_cells;
+  std::int64_t cell;
+  int head;
+  std::int64_t begin;
+  std::int64_t end;
+
+  __device__ __forceinline__ std::int64_t count() const { return end - begin; }
+  __device__ __forceinline__ std::int64_t tile(std::int64_t step) const {
+    return kBackward ? end - 1 - step : begin + step;
+  }
+  __device__ __forceinline__ void load(std::int64_t first, float (&share)[kAhead], float (&total)[kAhead]) const {
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) {
+      if (first + i >= count()) continue;
+      share[i] = args.state_whpn[tile(first + i) * row_cells + cell];
+      total[i] = args.total[tile(first + i) * args.heads + head];
+    }
+  }
+};
+
+/// state = total * state + share, tile by tile in order; a thread owns one element of one sequence's state.
+/// kBackward: from the last tile to the first. kStore: each share gives way to the state that its tile starts from.
+template <bool kBackward, bool kStore>
+__global__ void __launch_bounds__(kChainThreads, 4) chain_states(const __grid_constant__ ChainArgs args) {
   const std::int64_t row_cells = static_cast<std::int64_t>(args.heads) * args.cells;
   const std::int64_t blocks_per_row = (row_cells + kChainThreads - 1) / kChainThreads;
   const std::int64_t sequence = args.first_sequence + blockIdx.x / blocks_per_row;
@@ -235,23 +266,23 @@ __global__ void __launch_bounds__(kChainThreads) chain_states(ChainArgs args) {
   } else if (args.first_shpn != nullptr) {
     state = args.first_shpn[sequence * args.first_stride + cell];
   }
-  const std::int64_t count = end - begin;
-  for (std::int64_t done = 0; done < count; done += kAhead) {
-    float share[kAhead];
-    float total[kAhead];
+  // The loads of the next tiles are under way while these are walked: stores may not move before loads by themselves.
+  const ChainWalk<kBackward> walk{args, row_cells, cell, head, begin, end};
+  float share[kAhead];
+  float total[kAhead];
+  walk.load(0, share, total);
+  for (std::int64_t done = 0; done < walk.count(); done += kAhead) {
+    float next_share[kAhead];
+    float next_total[kAhead];
+    walk.load(done + kAhead, next_share, next_total);
 #pragma unroll
     for (int i = 0; i < kAhead; ++i) {
-      if (done + i >= count) continue;
-      const std::int64_t tile = kBackward ? end - 1 - done - i : begin + done + i;
-      share[i] = args.state_whpn[tile * row_cells + cell];
-      total[i] = args.total[tile * args.heads + head];
-    }
-#pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      if (done + i >= count) continue;
-      const std::int64_t tile = kBackward ? end - 1 - done - i : begin + done + i;
-      args.state_whpn[tile * row_cells + cell] = state;
-      state = fmaf(total[i], state, share[i]);
+      if (done + i < walk.count()) {
+        if (kStore) args.state_whpn[walk.tile(done + i) * row_cells + cell] = state;
+        state = fmaf(total[i], state, share[i]);
+      }
+      share[i] = next_share[i];
+      total[i] = next_total[i];
     }
   }
   if (goes_on) {

@@ -35,13 +35,14 @@ struct ScanRows {
 };
 
 /// Step sizes and decays of the tiles of a window: [tile][head][tokens]. A_q, the sum of delta * a over places 0 to q
-/// of the tile, is a pair high + low of floats: A_q - A_s then has an error relative to itself, not to A_q.
+/// of the tile, in units of log 2, is a pair high + low of floats: A_q - A_s then has an error relative to itself, not
+/// to A_q.
 struct ScanSteps {
   float* delta;
   float* slope;  ///< d delta / d dt; only for the gradient
   float* high;
   float* low;
-  float* total;  ///< [tile][head]: exp of the last A
+  float* total;  ///< [tile][head]: 2 to the last A
   int heads;
   int tokens;
 
@@ -61,12 +62,25 @@ struct HeadSteps {
         high(steps.high + steps.offset(tile, head)),
         low(steps.low + steps.offset(tile, head)) {}
   __device__ __forceinline__ float from_start(int q) const {
-    const float decay = expf(high[q]);
-    return fmaf(decay, low[q], decay);
+    constexpr float kLog2 = 0.693147181F;
+    const float decay = exp2f(high[q]);
+    return fmaf(decay, low[q] * kLog2, decay);
   }
-  /// exp(A_q - A_s), s <= q.
-  __device__ __forceinline__ float between(int s, int q) const { return expf((high[q] - high[s]) + (low[q] - low[s])); }
+  /// The decay from s to q, s <= q.
+  __device__ __forceinline__ float between(int s, int q) const {
+    return exp2f((high[q] - high[s]) + (low[q] - low[s]));
+  }
 };
+
+/// kCount neighbouring elements; the address must be a multiple of their size, or of 16 bytes.
+template <int kCount, class T>
+__device__ __forceinline__ Pack<T, kCount> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, kCount>*>(from);
+}
+template <int kCount, class T>
+__device__ __forceinline__ void store_pack(const Pack<T, kCount>& pack, T* to) {
+  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+}
 
 /// Which heads of which tile a block works on: blocks are (tile, group, part of the group's heads).
 struct HeadRange {
@@ -146,36 +160,61 @@ __device__ void load_rows(const ScanRows<const T>& from, const ScanTile& tile, i
   }
 }
 
-/// Rows [p0, p0 + rows) of a head's state (P, N), rounded to the operand type.
+inline constexpr int kRowLanes = 8;  ///< that share a row of a matrix of tokens by tokens
+
+/// Into an operand, whose rows are aligned for tensor cores but not in fp32.
+template <int kCount, class T>
+__device__ __forceinline__ void store_row_part(const Pack<T, kCount>& pack, T* to) {
+  if constexpr (sizeof(T) == 2) {
+    store_pack(pack, to);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) to[i] = pack.item[i];
+  }
+}
+
+/// Rows [first_row, ...) of a head's state (P, N).
 struct StateSlice {
   const float* cells;  ///< of the head: P x N
   int width;
   int states;
   int first_row;
+
+  __device__ __forceinline__ const float* row(int index) const {
+    return cells + static_cast<std::int64_t>(first_row + index) * states;
+  }
+  __device__ __forceinline__ bool has(int index) const { return first_row + index < width; }
 };
 
-template <int kThreads, class T>
-__device__ void load_state(const StateSlice& slice, const Tile<T>& to, int rows, int padded_states) {
-  if (sizeof(T) == 2 && slice.states % 4 == 0) {
-    const int packs = padded_states / 4;
-    for (int index = static_cast<int>(threadIdx.x); index < rows * packs; index += kThreads) {
-      const int row = index / packs;
-      const int n = index % packs * 4;
-      const int p = slice.first_row + row;
-      float4 value{0.0F, 0.0F, 0.0F, 0.0F};
-      if (p < slice.width && n < slice.states) {
-        value = *reinterpret_cast<const float4*>(slice.cells + static_cast<std::int64_t>(p) * slice.states + n);
+/// The slice into shared memory, rounded to the operand type; `visit(row, n, values)` sees the numbers before that,
+/// four at a time where N allows it, else one.
+template <int kThreads, class T, class Visit>
+__device__ void load_state(const StateSlice& slice, const Tile<T>& to, const ScanTileSizes& sizes, const Visit& visit) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const bool vector = sizeof(T) == 2 && slice.states % 4 == 0;
+  for (int row = static_cast<int>(threadIdx.x) / kWarp; row < sizes.slice; row += kThreads / kWarp) {
+    const float* source = slice.row(row);
+    if (vector) {
+      for (int n = 4 * lane; n < sizes.states; n += 4 * kWarp) {
+        Pack<float, 4> value{};
+        if (slice.has(row) && n < slice.states) {
+          value = load_pack<4>(source + n);
+          visit(row, n, value);
+        }
+        Pack<T, 4> rounded;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) rounded.item[i] = from_float<T>(value.item[i]);
+        store_pack(rounded, to.row(row) + n);
       }
-      *reinterpret_cast<Pack<T, 4>*>(to.row(row) + n) = {
-          {from_float<T>(value.x), from_float<T>(value.y), from_float<T>(value.z), from_float<T>(value.w)}};
+      continue;
     }
-    return;
-  }
-  for (int row = static_cast<int>(threadIdx.x) / kWarp; row < rows; row += kThreads / kWarp) {
-    const int p = slice.first_row + row;
-    const float* source = slice.cells + static_cast<std::int64_t>(p) * slice.states;
-    for (int n = static_cast<int>(threadIdx.x) % kWarp; n < padded_states; n += kWarp) {
-      to.row(row)[n] = from_float<T>(p < slice.width && n < slice.states ? source[n] : 0.0F);
+    for (int n = lane; n < sizes.states; n += kWarp) {
+      Pack<float, 1> value{};
+      if (slice.has(row) && n < slice.states) {
+        value.item[0] = source[n];
+        visit(row, n, value);
+      }
+      to.row(row)[n] = from_float<T>(value.item[0]);
     }
   }
 }

@@ -30,6 +30,7 @@ struct ProductSizes {
   int m, n, k;
   bool accumulate;  ///< add to what C holds
   Shape16 shape = Shape16::full;
+  const float* row_factors = nullptr;  ///< what C holds is multiplied by these first, row by row
 
   __device__ __forceinline__ KRange range(int i0) const {
     return {shape == Shape16::upper ? i0 : 0, shape == Shape16::lower ? min(i0 + 16, k) : k};
@@ -49,8 +50,9 @@ __device__ void tile_product(const Tile<float>& a, const Tile<float>& b, const T
     float sum[4][4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
+      const float factor = sizes.row_factors != nullptr ? sizes.row_factors[i0 + i * rows] : 1.0F;
 #pragma unroll
-      for (int j = 0; j < 4; ++j) sum[i][j] = sizes.accumulate ? c.row(i0 + i * rows)[j0 + j * columns] : 0.0F;
+      for (int j = 0; j < 4; ++j) sum[i][j] = sizes.accumulate ? factor * c.row(i0 + i * rows)[j0 + j * columns] : 0.0F;
     }
 #pragma unroll 4
     for (int k = 0; k < sizes.k; ++k) {
@@ -138,20 +140,31 @@ template <int kThreads, Lies kA, Lies kB>
 __device__ void tile_product(const Tile<bf16>& a, const Tile<bf16>& b, const Tile<float>& c,
                              const ProductSizes& sizes) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int columns = (sizes.n + 31) / 32;
+  // Narrower blocks where there would be fewer than warps.
+  const int block_columns = sizes.m / 16 * ((sizes.n + 31) / 32) < kThreads / 32 ? 16 : 32;
+  const int columns = (sizes.n + block_columns - 1) / block_columns;
   const int blocks = sizes.m / 16 * columns;
   for (int block = static_cast<int>(threadIdx.x) / 32; block < blocks; block += kThreads / 32) {
     const int i0 = block / columns * 16;
-    const int j0 = block % columns * 32;
-    const bool wide = j0 + 16 < sizes.n;
+    const int j0 = block % columns * block_columns;
+    const bool wide = block_columns == 32 && j0 + 16 < sizes.n;
     float* const to = c.row(i0 + lane / 4) + j0 + lane % 4 * 2;
     float sum[4][4]{};
     if (sizes.accumulate) {
+      float factor[2]{1.0F, 1.0F};
+      if (sizes.row_factors != nullptr) {
+        factor[0] = sizes.row_factors[i0 + lane / 4];
+        factor[1] = sizes.row_factors[i0 + lane / 4 + 8];
+      }
 #pragma unroll
       for (int part = 0; part < 4; ++part) {
         if (part >= 2 && !wide) continue;
 #pragma unroll
-        for (int i = 0; i < 4; ++i) sum[part][i] = to[i / 2 * 8 * c.stride + part * 8 + i % 2];
+        for (int row = 0; row < 2; ++row) {
+          const auto pair = *reinterpret_cast<const float2*>(to + row * 8 * c.stride + part * 8);
+          sum[part][2 * row] = factor[row] * pair.x;
+          sum[part][2 * row + 1] = factor[row] * pair.y;
+        }
       }
     }
     const KRange range = sizes.range(i0);
@@ -171,7 +184,9 @@ __device__ void tile_product(const Tile<bf16>& a, const Tile<bf16>& b, const Til
     for (int part = 0; part < 4; ++part) {
       if (part >= 2 && !wide) continue;
 #pragma unroll
-      for (int i = 0; i < 4; ++i) to[i / 2 * 8 * c.stride + part * 8 + i % 2] = sum[part][i];
+      for (int row = 0; row < 2; ++row) {
+        *reinterpret_cast<float2*>(to + row * 8 * c.stride + part * 8) = {sum[part][2 * row], sum[part][2 * row + 1]};
+      }
     }
   }
 }

@@ -28,12 +28,12 @@ class ScanBackward {
     for (std::int64_t i = 0; i + 1 < windows; ++i) {
       const ScanWindow window = call_.window(i);
       call_.prepare<T>(window);
-      states_from_the_front(window, i);
+      states_from_the_front<false>(window, i);
     }
     for (std::int64_t i = windows - 1; i >= 0; --i) {
       const ScanWindow window = call_.window(i);
       call_.prepare<T>(window);
-      states_from_the_front(window, i);
+      states_from_the_front<true>(window, i);
       call_.template shares<T>(window, args_.dy_thp, true, dend_);
       call_.template chain<true>(
           window,
@@ -66,9 +66,10 @@ class ScanBackward {
     return carry_ != nullptr && window < call_.windows() ? carry_ + window * call_.state_elements() : nullptr;
   }
 
+  template <bool kStore>
   void states_from_the_front(const ScanWindow& window, std::int64_t index) {
     call_.template shares<T>(window, args_.forward.x_thp, false, start_);
-    call_.template chain<false>(
+    call_.template chain<false, kStore>(
         window, {.first = initial_, .carry_in_hpn = carry_at(index), .carry_out_hpn = carry_at(index + 1)}, start_);
   }
 

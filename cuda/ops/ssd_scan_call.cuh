@@ -155,8 +155,8 @@ class ScanCall {
     check_launch("tile_states");
   }
 
-  /// Shares become the states that the tiles start from (in walking order).
-  template <bool kBackward>
+  /// Shares become the states that the tiles start from (in walking order), or only the ends are wanted.
+  template <bool kBackward, bool kStore = true>
   void chain(const ScanWindow& window, const ChainEnds& ends, float* state_whpn) {
     const ChainArgs kernel{source(),
                            window.first_tile,
@@ -173,7 +173,7 @@ class ScanCall {
                            ends.last.stride,
                            ends.carry_out_hpn};
     const std::int64_t count = checked_product(window.sequences, ceil_div(state_elements(), kChainThreads));
-    chain_states<kBackward><<<checked_grid(count, "chain_states"), kChainThreads, 0, stream()>>>(kernel);
+    chain_states<kBackward, kStore><<<checked_grid(count, "chain_states"), kChainThreads, 0, stream()>>>(kernel);
     check_launch("chain_states");
   }
 
