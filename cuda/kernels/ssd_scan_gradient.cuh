@@ -17,7 +17,7 @@ struct HeadSums {
   double ddt_bias;
 };
 
-template <class T>
+template <class T, class Sizes>
 struct TileGradientArgs {
   const ScanTile* tiles;
   ScanSteps steps;
@@ -27,7 +27,7 @@ struct TileGradientArgs {
   const float* d_h;  ///< may be absent
   int groups;
   int heads_per_group;
-  ScanTileSizes sizes;
+  Sizes sizes;
   int width;
   int states;
   const float* start_whpn;  ///< state at the start of each tile
@@ -46,16 +46,17 @@ struct GradientTiles {
   float *high, *low, *delta, *slope, *from_start, *to_end;
   float *from_state, *to_state, *x_dot_u, *crossing, *diagonal, *scratch;
 
-  __device__ GradientTiles(unsigned char* shared, const ScanTileSizes& sizes) {
+  template <class Sizes>
+  __device__ GradientTiles(unsigned char* shared, const Sizes& sizes) {
     const GradientShared at = gradient_shared(sizes);
-    const int over_tokens = ScanTileSizes::sum_stride(sizes.tokens);
-    const int over_states = ScanTileSizes::sum_stride(sizes.states);
-    c = {reinterpret_cast<T*>(shared + at.c), sizes.stride(sizes.states)};
-    b = {reinterpret_cast<T*>(shared + at.b), sizes.stride(sizes.states)};
-    x = {reinterpret_cast<T*>(shared + at.x), sizes.stride(sizes.slice)};
-    dy = {reinterpret_cast<T*>(shared + at.dy), sizes.stride(sizes.slice)};
-    weighted = {reinterpret_cast<T*>(shared + at.weighted), sizes.stride(sizes.tokens)};
-    state = {reinterpret_cast<T*>(shared + at.state), sizes.stride(sizes.states)};
+    const int over_tokens = sum_stride(sizes.tokens);
+    const int over_states = sum_stride(sizes.states);
+    c = {reinterpret_cast<T*>(shared + at.c), operand_stride(sizes, sizes.states)};
+    b = {reinterpret_cast<T*>(shared + at.b), operand_stride(sizes, sizes.states)};
+    x = {reinterpret_cast<T*>(shared + at.x), operand_stride(sizes, sizes.slice)};
+    dy = {reinterpret_cast<T*>(shared + at.dy), operand_stride(sizes, sizes.slice)};
+    weighted = {reinterpret_cast<T*>(shared + at.weighted), operand_stride(sizes, sizes.tokens)};
+    state = {reinterpret_cast<T*>(shared + at.state), operand_stride(sizes, sizes.states)};
     scores = {reinterpret_cast<float*>(shared + at.scores), over_tokens};
     dscores = {reinterpret_cast<float*>(shared + at.dscores), over_tokens};
     dc = {reinterpret_cast<float*>(shared + at.dc), over_states};
@@ -68,14 +69,14 @@ struct GradientTiles {
       next += sizes.tokens;
     }
   }
-  __device__ Tile<float> sums_over(int columns) const { return {sums, ScanTileSizes::sum_stride(columns)}; }
+  __device__ Tile<float> sums_over(int columns) const { return {sums, sum_stride(columns)}; }
 };
 
 /// The work of one block: one (tile, group).
-template <class T>
+template <class T, class Sizes>
 struct TileGradient {
-  const TileGradientArgs<T>& args;
-  const ScanTileSizes& sizes;
+  const TileGradientArgs<T, Sizes>& args;
+  const Sizes& sizes;
   GradientTiles<T> at;
   ScanTile tile;
   std::int64_t index;  ///< of the tile in its window
@@ -86,7 +87,7 @@ struct TileGradient {
   int warp = static_cast<int>(threadIdx.x) / kWarp;
   int lane = static_cast<int>(threadIdx.x) % kWarp;
 
-  __device__ TileGradient(const TileGradientArgs<T>& arguments, unsigned char* shared)
+  __device__ TileGradient(const TileGradientArgs<T, Sizes>& arguments, unsigned char* shared)
       : args(arguments),
         sizes(arguments.sizes),
         at(shared, arguments.sizes),
@@ -397,11 +398,11 @@ struct TileGradient {
   }
 };
 
-template <class T>
+template <class T, class Sizes>
 __global__ void __launch_bounds__(kGradientThreads, 1)
-    tile_gradients(const __grid_constant__ TileGradientArgs<T> args) {
+    tile_gradients(const __grid_constant__ TileGradientArgs<T, Sizes> args) {
   extern __shared__ __align__(128) unsigned char shared[];
-  TileGradient<T> work(args, shared);
+  TileGradient<T, Sizes> work(args, shared);
   work.prepare_group();
   __syncthreads();
   for (int i = 0; i < args.heads_per_group; ++i) {

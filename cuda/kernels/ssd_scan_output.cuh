@@ -7,7 +7,7 @@ namespace strandline::cuda {
 
 inline constexpr int kOutputThreads = 256;
 
-template <class T>
+template <class T, class Sizes>
 struct TileOutputArgs {
   const ScanTile* tiles;
   ScanSteps steps;
@@ -17,7 +17,7 @@ struct TileOutputArgs {
   ScanRows<T> y;
   const float* d_h;  ///< may be absent
   HeadParts parts;
-  ScanTileSizes sizes;
+  Sizes sizes;
   int width;
   int states;
   const float* state_whpn;  ///< at the start of each tile
@@ -31,15 +31,16 @@ struct OutputTiles {
   Tile<float> scores, sums;
   float *high, *low, *delta, *from_start;
 
-  __device__ OutputTiles(unsigned char* shared, const ScanTileSizes& sizes) {
+  template <class Sizes>
+  __device__ OutputTiles(unsigned char* shared, const Sizes& sizes) {
     const OutputShared at = output_shared(sizes);
-    c = {reinterpret_cast<T*>(shared + at.c), sizes.stride(sizes.states)};
-    b = {reinterpret_cast<T*>(shared + at.b_then_state), sizes.stride(sizes.states)};
+    c = {reinterpret_cast<T*>(shared + at.c), operand_stride(sizes, sizes.states)};
+    b = {reinterpret_cast<T*>(shared + at.b_then_state), operand_stride(sizes, sizes.states)};
     state = b;
-    weighted = {reinterpret_cast<T*>(shared + at.weighted), sizes.stride(sizes.tokens)};
-    x = {reinterpret_cast<T*>(shared + at.x), sizes.stride(sizes.slice)};
-    scores = {reinterpret_cast<float*>(shared + at.scores), ScanTileSizes::sum_stride(sizes.tokens)};
-    sums = {reinterpret_cast<float*>(shared + at.sums), ScanTileSizes::sum_stride(sizes.slice)};
+    weighted = {reinterpret_cast<T*>(shared + at.weighted), operand_stride(sizes, sizes.tokens)};
+    x = {reinterpret_cast<T*>(shared + at.x), operand_stride(sizes, sizes.slice)};
+    scores = {reinterpret_cast<float*>(shared + at.scores), sum_stride(sizes.tokens)};
+    sums = {reinterpret_cast<float*>(shared + at.sums), sum_stride(sizes.slice)};
     high = reinterpret_cast<float*>(shared + at.factors);
     low = high + sizes.tokens;
     delta = low + sizes.tokens;
@@ -47,8 +48,9 @@ struct OutputTiles {
   }
 };
 
-template <class T>
-__device__ void output_steps(const TileOutputArgs<T>& args, const HeadRange& range, int head, OutputTiles<T>& tiles) {
+template <class T, class Sizes>
+__device__ void output_steps(const TileOutputArgs<T, Sizes>& args, const HeadRange& range, int head,
+                             OutputTiles<T>& tiles) {
   const HeadSteps steps(args.steps, range.tile, head);
   for (int q = static_cast<int>(threadIdx.x); q < args.sizes.tokens; q += kOutputThreads) {
     tiles.high[q] = steps.high[q];
@@ -59,8 +61,8 @@ __device__ void output_steps(const TileOutputArgs<T>& args, const HeadRange& ran
 }
 
 /// weighted[q][s] = exp(A_q - A_s) delta_s (C_q . B_s) for s <= q, else 0: eight lanes share a row.
-template <int kEach, class T>
-__device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles<T>& tiles) {
+template <int kEach, class T, class Sizes>
+__device__ void weight_scores(const Sizes& sizes, int count, OutputTiles<T>& tiles) {
   const int s0 = static_cast<int>(threadIdx.x) % kRowLanes * kEach;
   for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < sizes.tokens; q += kOutputThreads / kRowLanes) {
     const auto score = load_pack<kEach>(tiles.scores.row(q) + s0);
@@ -78,8 +80,8 @@ __device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles
   }
 }
 
-template <class T>
-__device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles<T>& tiles) {
+template <class T, class Sizes>
+__device__ void weight_scores(const Sizes& sizes, int count, OutputTiles<T>& tiles) {
   switch (sizes.tokens) {
     case 64: return weight_scores<8>(sizes, count, tiles);
     case 32: return weight_scores<4>(sizes, count, tiles);
@@ -87,9 +89,9 @@ __device__ void weight_scores(const ScanTileSizes& sizes, int count, OutputTiles
   }
 }
 
-template <class T>
-__device__ void write_output(const TileOutputArgs<T>& args, const ScanTile& tile, int head, const Columns& columns,
-                             const OutputTiles<T>& tiles) {
+template <class T, class Sizes>
+__device__ void write_output(const TileOutputArgs<T, Sizes>& args, const ScanTile& tile, int head,
+                             const Columns& columns, const OutputTiles<T>& tiles) {
   const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
   for (int q = static_cast<int>(threadIdx.x) / kWarp; q < tile.count; q += kOutputThreads / kWarp) {
     T* to = args.y.at(tile.token(q), head) + columns.begin;
@@ -105,11 +107,11 @@ __device__ void write_output(const TileOutputArgs<T>& args, const ScanTile& tile
 }
 
 /// y = exp(A_q) S C_q + weighted x + d x, by one block per (tile, part of a group).
-template <class T>
-__global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_constant__ TileOutputArgs<T> args) {
+template <class T, class Sizes>
+__global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_constant__ TileOutputArgs<T, Sizes> args) {
   extern __shared__ __align__(128) unsigned char shared[];
   OutputTiles<T> tiles(shared, args.sizes);
-  const ScanTileSizes& sizes = args.sizes;
+  const Sizes& sizes = args.sizes;
   const HeadRange range = args.parts.range(blockIdx.x);
   const ScanTile tile = args.tiles[range.tile];
   const Columns all_states{0, args.states, sizes.states};

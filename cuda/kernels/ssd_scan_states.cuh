@@ -134,14 +134,14 @@ __global__ void __launch_bounds__(kStepThreads)
   }
 }
 
-template <class T>
+template <class T, class Sizes>
 struct TileStateArgs {
   const ScanTile* tiles;
   ScanSteps steps;
   ScanRows<const T> x;  ///< (T, H, P): x, or dy
   ScanRows<const T> b;  ///< (T, G, N): B, or C
   HeadParts parts;
-  ScanTileSizes sizes;
+  Sizes sizes;
   int width;
   int states;
   /// false: share_s = exp(A_last - A_s) delta_s x_s (outer) B_s; true: exp(A_q) dy_q (outer) C_q.
@@ -149,8 +149,8 @@ struct TileStateArgs {
   float* state_whpn;  ///< [tile of the window][H][P][N]
 };
 
-template <class T>
-__device__ void state_factors(const TileStateArgs<T>& args, const ScanTile& tile, const HeadSteps& steps,
+template <class T, class Sizes>
+__device__ void state_factors(const TileStateArgs<T, Sizes>& args, const ScanTile& tile, const HeadSteps& steps,
                               float* factors) {
   for (int q = static_cast<int>(threadIdx.x); q < args.sizes.tokens; q += kStateThreads) {
     float factor = 0.0F;
@@ -162,14 +162,14 @@ __device__ void state_factors(const TileStateArgs<T>& args, const ScanTile& tile
 }
 
 /// state[p][n] = sum over the tile's tokens of factor * x[p] * b[n], by one block per (tile, part of a group).
-template <class T>
-__global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_constant__ TileStateArgs<T> args) {
+template <class T, class Sizes>
+__global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_constant__ TileStateArgs<T, Sizes> args) {
   extern __shared__ __align__(128) unsigned char shared[];
   const StateShared at = state_shared(args.sizes);
   const int slice = args.sizes.slice;
-  const Tile<T> b{reinterpret_cast<T*>(shared + at.b), args.sizes.stride(args.sizes.states)};
-  const Tile<T> x{reinterpret_cast<T*>(shared + at.x), args.sizes.stride(slice)};
-  const Tile<float> sums{reinterpret_cast<float*>(shared + at.sums), ScanTileSizes::sum_stride(args.sizes.states)};
+  const Tile<T> b{reinterpret_cast<T*>(shared + at.b), operand_stride(args.sizes, args.sizes.states)};
+  const Tile<T> x{reinterpret_cast<T*>(shared + at.x), operand_stride(args.sizes, slice)};
+  const Tile<float> sums{reinterpret_cast<float*>(shared + at.sums), sum_stride(args.sizes.states)};
   float* factors = reinterpret_cast<float*>(shared + at.factors);
   const HeadRange range = args.parts.range(blockIdx.x);
   const ScanTile tile = args.tiles[range.tile];
@@ -217,36 +217,39 @@ struct ChainArgs {
   float* carry_out_hpn;  ///< instead, for a sequence that goes on in another window; absent: not wanted
 };
 
-inline constexpr int kAhead = 8;  // loads in flight: the walk itself is one chain
-
-/// The tiles [begin, end) of a window for one element of the state.
-template <bool kBackward>
+/// Tiles of a window for one element of the state, in walking order.
 struct ChainWalk {
-  const ChainArgs& args;
-  std::int64_t row_cells;
-  std::int64_t cell;
-  int head;
-  std::int64_t begin;
-  std::int64_t end;
+  float* state;           ///< of the next tile
+  const float* total;     ///< of the next tile
+  std::int64_t row_step;  ///< from tile to tile
+  int total_step;
+  float value;
 
-  __device__ __forceinline__ std::int64_t count() const { return end - begin; }
-  __device__ __forceinline__ std::int64_t tile(std::int64_t step) const {
-    return kBackward ? end - 1 - step : begin + step;
-  }
-  __device__ __forceinline__ void load(std::int64_t first, float (&share)[kAhead], float (&total)[kAhead]) const {
+  template <int kCount>
+  __device__ __forceinline__ void load(float (&share)[kCount], float (&decay)[kCount]) const {
 #pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      if (first + i >= count()) continue;
-      share[i] = args.state_whpn[tile(first + i) * row_cells + cell];
-      total[i] = args.total[tile(first + i) * args.heads + head];
+    for (int i = 0; i < kCount; ++i) {
+      share[i] = state[i * row_step];
+      decay[i] = total[i * total_step];
     }
+  }
+  template <bool kStore, int kCount>
+  __device__ __forceinline__ void walk(const float (&share)[kCount], const float (&decay)[kCount]) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      if (kStore) state[i * row_step] = value;
+      value = fmaf(decay[i], value, share[i]);
+    }
+    state += kCount * row_step;
+    total += kCount * total_step;
   }
 };
 
 /// state = total * state + share, tile by tile in order; a thread owns one element of one sequence's state.
 /// kBackward: from the last tile to the first. kStore: each share gives way to the state that its tile starts from.
 template <bool kBackward, bool kStore>
-__global__ void __launch_bounds__(kChainThreads, 4) chain_states(const __grid_constant__ ChainArgs args) {
+__global__ void __launch_bounds__(kChainThreads) chain_states(const __grid_constant__ ChainArgs args) {
+  constexpr int kAhead = 8;  // loads in flight: the walk itself is one chain
   const std::int64_t row_cells = static_cast<std::int64_t>(args.heads) * args.cells;
   const std::int64_t blocks_per_row = (row_cells + kChainThreads - 1) / kChainThreads;
   const std::int64_t sequence = args.first_sequence + blockIdx.x / blocks_per_row;
@@ -260,35 +263,47 @@ __global__ void __launch_bounds__(kChainThreads, 4) chain_states(const __grid_co
   const std::int64_t end = min(own_end, args.tiles);
   const bool begun = kBackward ? end < own_end : begin > own_begin;
   const bool goes_on = kBackward ? begin > own_begin : end < own_end;
-  float state = 0.0F;
+  const std::int64_t first = kBackward ? end - 1 : begin;
+  ChainWalk at{args.state_whpn + first * row_cells + cell, args.total + first * args.heads + head,
+               kBackward ? -row_cells : row_cells, kBackward ? -args.heads : args.heads, 0.0F};
   if (begun) {
-    state = args.carry_in_hpn[cell];
+    at.value = args.carry_in_hpn[cell];
   } else if (args.first_shpn != nullptr) {
-    state = args.first_shpn[sequence * args.first_stride + cell];
+    at.value = args.first_shpn[sequence * args.first_stride + cell];
   }
-  // The loads of the next tiles are under way while these are walked: stores may not move before loads by themselves.
-  const ChainWalk<kBackward> walk{args, row_cells, cell, head, begin, end};
-  float share[kAhead];
-  float total[kAhead];
-  walk.load(0, share, total);
-  for (std::int64_t done = 0; done < walk.count(); done += kAhead) {
-    float next_share[kAhead];
-    float next_total[kAhead];
-    walk.load(done + kAhead, next_share, next_total);
+  std::int64_t left = end - begin;
+  if (left >= kAhead) {
+    // The loads of the next tiles are under way while these are walked: stores keep loads from moving up by themselves.
+    float share[kAhead];
+    float decay[kAhead];
+    at.load(share, decay);
+    for (; left >= 2 * kAhead; left -= kAhead) {
+      float next_share[kAhead];
+      float next_decay[kAhead];
+      ChainWalk next = at;
+      next.state += kAhead * at.row_step;
+      next.total += kAhead * at.total_step;
+      next.load(next_share, next_decay);
+      at.template walk<kStore>(share, decay);
 #pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      if (done + i < walk.count()) {
-        if (kStore) args.state_whpn[walk.tile(done + i) * row_cells + cell] = state;
-        state = fmaf(total[i], state, share[i]);
+      for (int i = 0; i < kAhead; ++i) {
+        share[i] = next_share[i];
+        decay[i] = next_decay[i];
       }
-      share[i] = next_share[i];
-      total[i] = next_total[i];
     }
+    at.template walk<kStore>(share, decay);
+    left -= kAhead;
+  }
+  for (; left > 0; --left) {
+    float share[1];
+    float decay[1];
+    at.load(share, decay);
+    at.template walk<kStore>(share, decay);
   }
   if (goes_on) {
-    if (args.carry_out_hpn != nullptr) args.carry_out_hpn[cell] = state;
+    if (args.carry_out_hpn != nullptr) args.carry_out_hpn[cell] = at.value;
   } else if (args.last_shpn != nullptr) {
-    args.last_shpn[sequence * args.last_stride + cell] = state;
+    args.last_shpn[sequence * args.last_stride + cell] = at.value;
   }
 }
 

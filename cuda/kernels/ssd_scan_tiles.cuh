@@ -188,8 +188,8 @@ struct StateSlice {
 
 /// The slice into shared memory, rounded to the operand type; `visit(row, n, values)` sees the numbers before that,
 /// four at a time where N allows it, else one.
-template <int kThreads, class T, class Visit>
-__device__ void load_state(const StateSlice& slice, const Tile<T>& to, const ScanTileSizes& sizes, const Visit& visit) {
+template <int kThreads, class T, class Sizes, class Visit>
+__device__ void load_state(const StateSlice& slice, const Tile<T>& to, const Sizes& sizes, const Visit& visit) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const bool vector = sizeof(T) == 2 && slice.states % 4 == 0;
   for (int row = static_cast<int>(threadIdx.x) / kWarp; row < sizes.slice; row += kThreads / kWarp) {

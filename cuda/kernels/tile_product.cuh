@@ -40,8 +40,8 @@ struct ProductSizes {
 /// C = A B in fp32. A thread makes 4 x 4 elements that lie a quarter of the matrix apart, so that the lanes of a warp
 /// read neighbouring words. k runs upwards in one sum per element.
 template <int kThreads, Lies kA, Lies kB>
-__device__ void tile_product(const Tile<float>& a, const Tile<float>& b, const Tile<float>& c,
-                             const ProductSizes& sizes) {
+__device__ __forceinline__ void tile_product(const Tile<float>& a, const Tile<float>& b, const Tile<float>& c,
+                                             const ProductSizes& sizes) {
   const int rows = sizes.m / 4;
   const int columns = sizes.n / 4;
   for (int index = static_cast<int>(threadIdx.x); index < rows * columns; index += kThreads) {
@@ -137,8 +137,8 @@ __device__ __forceinline__ void load_right(unsigned (&right)[4], const Tile<bf16
 
 /// The same for bf16 operands: a warp makes 16 x 32 elements at a time. Rows of C are 8 words apart modulo the banks.
 template <int kThreads, Lies kA, Lies kB>
-__device__ void tile_product(const Tile<bf16>& a, const Tile<bf16>& b, const Tile<float>& c,
-                             const ProductSizes& sizes) {
+__device__ __forceinline__ void tile_product(const Tile<bf16>& a, const Tile<bf16>& b, const Tile<float>& c,
+                                             const ProductSizes& sizes) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   // Narrower blocks where there would be fewer than warps.
   const int block_columns = sizes.m / 16 * ((sizes.n + 31) / 32) < kThreads / 32 ? 16 : 32;

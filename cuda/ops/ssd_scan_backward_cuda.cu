@@ -75,33 +75,36 @@ class ScanBackward {
 
   void gradients(const ScanWindow& window) {
     const ops::SsdScanArgs& forward = args_.forward;
-    const TileGradientArgs<T> kernel{call_.tiles(),
-                                     call_.steps(),
-                                     scan_rows<T>(forward.x_thp),
-                                     scan_rows<T>(forward.b_tgn),
-                                     scan_rows<T>(forward.c_tgn),
-                                     scan_rows<T>(args_.dy_thp),
-                                     scan_rows<T>(args_.dx_thp),
-                                     scan_rows<T>(args_.ddt_th),
-                                     scan_rows<T>(args_.db_tgn),
-                                     scan_rows<T>(args_.dc_tgn),
-                                     forward.a_log_h.as<float>(),
-                                     forward.d_h ? forward.d_h.as<float>() : nullptr,
-                                     static_cast<int>(call_.groups()),
-                                     static_cast<int>(call_.heads() / call_.groups()),
-                                     call_.sizes(),
-                                     static_cast<int>(call_.width()),
-                                     static_cast<int>(call_.states()),
-                                     start_,
-                                     dend_,
-                                     static_cast<bool>(forward.initial_state_shpn),
-                                     static_cast<bool>(args_.dfinal_state_shpn),
-                                     sums_};
-    const int shared_bytes = gradient_shared(call_.sizes()).total;
-    allow_shared(tile_gradients<T>, shared_bytes, "tile_gradients");
-    tile_gradients<T><<<checked_grid(window.tiles * call_.groups(), "tile_gradients"), kGradientThreads,
-                        static_cast<unsigned>(shared_bytes), call_.stream()>>>(kernel);
-    check_launch("tile_gradients");
+    with_sizes<T>(call_.sizes(), [&](auto sizes) {
+      using Sizes = decltype(sizes);
+      const TileGradientArgs<T, Sizes> kernel{call_.tiles(),
+                                              call_.steps(),
+                                              scan_rows<T>(forward.x_thp),
+                                              scan_rows<T>(forward.b_tgn),
+                                              scan_rows<T>(forward.c_tgn),
+                                              scan_rows<T>(args_.dy_thp),
+                                              scan_rows<T>(args_.dx_thp),
+                                              scan_rows<T>(args_.ddt_th),
+                                              scan_rows<T>(args_.db_tgn),
+                                              scan_rows<T>(args_.dc_tgn),
+                                              forward.a_log_h.as<float>(),
+                                              forward.d_h ? forward.d_h.as<float>() : nullptr,
+                                              static_cast<int>(call_.groups()),
+                                              static_cast<int>(call_.heads() / call_.groups()),
+                                              sizes,
+                                              static_cast<int>(call_.width()),
+                                              static_cast<int>(call_.states()),
+                                              start_,
+                                              dend_,
+                                              static_cast<bool>(forward.initial_state_shpn),
+                                              static_cast<bool>(args_.dfinal_state_shpn),
+                                              sums_};
+      const int shared_bytes = gradient_shared(sizes).total;
+      allow_shared(tile_gradients<T, Sizes>, shared_bytes, "tile_gradients");
+      tile_gradients<<<checked_grid(window.tiles * call_.groups(), "tile_gradients"), kGradientThreads,
+                       static_cast<unsigned>(shared_bytes), call_.stream()>>>(kernel);
+      check_launch("tile_gradients");
+    });
     sum_over_tiles<<<checked_grid(call_.heads(), "sum_over_tiles"), kSumThreads, 0, call_.stream()>>>(
         sums_, window.tiles, static_cast<int>(call_.heads()), totals_);
     check_launch("sum_over_tiles");

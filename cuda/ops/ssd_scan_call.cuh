@@ -55,6 +55,17 @@ inline StateRows state_rows(const ConstView& state_shpn, const char* name) {
   return {const_cast<float*>(state_shpn.as<float>()), state_shpn.stride(0)};
 }
 
+/// Calls body(sizes) with sizes that the compiler knows where there are kernels for them, in bf16: heads of 64 and
+/// states of 64 or 128.
+template <class T, class Body>
+void with_sizes(const ScanTileSizes& sizes, const Body& body) {
+  if constexpr (sizeof(T) == 2) {
+    if (sizes == FixedTileSizes<64, 128>{}) return body(FixedTileSizes<64, 128>{});
+    if (sizes == FixedTileSizes<64, 64>{}) return body(FixedTileSizes<64, 64>{});
+  }
+  body(sizes);
+}
+
 struct ScanWindow {
   std::int64_t first_tile;
   std::int64_t tiles;
@@ -143,16 +154,18 @@ class ScanCall {
   /// Each tile's own share of the state: from x and B or, from behind, from dy and C.
   template <class T>
   void shares(const ScanWindow& window, const ConstView& x_thp, bool from_behind, float* state_whpn) {
-    const TileStateArgs<T> kernel{
-        tiles_,        steps_,    scan_rows<T>(x_thp),       scan_rows<T>(from_behind ? args_.c_tgn : args_.b_tgn),
-        parts(window), sizes_,    static_cast<int>(width()), static_cast<int>(states()),
-        from_behind,   state_whpn};
-    const int shared_bytes = state_shared(sizes_).total;
-    allow_shared(tile_states<T>, shared_bytes, "tile_states");
-    tile_states<T>
-        <<<blocks(window, kernel.parts, "tile_states"), kStateThreads, static_cast<unsigned>(shared_bytes), stream()>>>(
-            kernel);
-    check_launch("tile_states");
+    with_sizes<T>(sizes_, [&](auto sizes) {
+      using Sizes = decltype(sizes);
+      const TileStateArgs<T, Sizes> kernel{
+          tiles_,        steps_,    scan_rows<T>(x_thp),       scan_rows<T>(from_behind ? args_.c_tgn : args_.b_tgn),
+          parts(window), sizes,     static_cast<int>(width()), static_cast<int>(states()),
+          from_behind,   state_whpn};
+      const int shared_bytes = state_shared(sizes).total;
+      allow_shared(tile_states<T, Sizes>, shared_bytes, "tile_states");
+      tile_states<<<blocks(window, kernel.parts, "tile_states"), kStateThreads, static_cast<unsigned>(shared_bytes),
+                    stream()>>>(kernel);
+      check_launch("tile_states");
+    });
   }
 
   /// Shares become the states that the tiles start from (in walking order), or only the ends are wanted.

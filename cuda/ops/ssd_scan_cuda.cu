@@ -8,24 +8,27 @@ namespace {
 
 template <class T>
 void write_outputs(const ops::SsdScanArgs& args, ScanCall& call, const ScanWindow& window, const float* state_whpn) {
-  const TileOutputArgs<T> kernel{call.tiles(),
-                                 call.steps(),
-                                 scan_rows<T>(args.x_thp),
-                                 scan_rows<T>(args.b_tgn),
-                                 scan_rows<T>(args.c_tgn),
-                                 scan_rows<T>(args.y_thp),
-                                 args.d_h ? args.d_h.as<float>() : nullptr,
-                                 call.parts(window),
-                                 call.sizes(),
-                                 static_cast<int>(call.width()),
-                                 static_cast<int>(call.states()),
-                                 state_whpn,
-                                 static_cast<bool>(args.initial_state_shpn)};
-  const int shared_bytes = output_shared(call.sizes()).total;
-  allow_shared(tile_outputs<T>, shared_bytes, "tile_outputs");
-  tile_outputs<T><<<call.blocks(window, kernel.parts, "tile_outputs"), kOutputThreads,
-                    static_cast<unsigned>(shared_bytes), call.stream()>>>(kernel);
-  check_launch("tile_outputs");
+  with_sizes<T>(call.sizes(), [&](auto sizes) {
+    using Sizes = decltype(sizes);
+    const TileOutputArgs<T, Sizes> kernel{call.tiles(),
+                                          call.steps(),
+                                          scan_rows<T>(args.x_thp),
+                                          scan_rows<T>(args.b_tgn),
+                                          scan_rows<T>(args.c_tgn),
+                                          scan_rows<T>(args.y_thp),
+                                          args.d_h ? args.d_h.as<float>() : nullptr,
+                                          call.parts(window),
+                                          sizes,
+                                          static_cast<int>(call.width()),
+                                          static_cast<int>(call.states()),
+                                          state_whpn,
+                                          static_cast<bool>(args.initial_state_shpn)};
+    const int shared_bytes = output_shared(sizes).total;
+    allow_shared(tile_outputs<T, Sizes>, shared_bytes, "tile_outputs");
+    tile_outputs<<<call.blocks(window, kernel.parts, "tile_outputs"), kOutputThreads,
+                   static_cast<unsigned>(shared_bytes), call.stream()>>>(kernel);
+    check_launch("tile_outputs");
+  });
 }
 
 template <class T>

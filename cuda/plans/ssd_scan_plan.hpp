@@ -20,30 +20,48 @@ struct SsdScanShape {
 
 /// Sizes of the matrices that a block holds in shared memory: a tile is `tokens` tokens; P goes through in slices of at
 /// most as many columns. Everything is a multiple of 16, the side of a tensor-core product, and filled up with zeros.
+///
+/// Rows are padded against bank conflicts: operands by one element where single words are read and by 16 bytes where
+/// tensor cores take them, sums by 8 words, which spreads the four rows that half a warp writes over all banks.
 struct ScanTileSizes {
   int tokens = 64;
   int slice = 64;  ///< columns of P at a time
   int states = 128;
   int element_bytes = 4;
 
-  /// Rows are padded against bank conflicts: operands by one element where single words are read and by 16 bytes where
-  /// tensor cores take them, sums by 8 words, which spreads the four rows that half a warp writes over all banks.
-  constexpr int pad() const { return element_bytes == 4 ? 1 : 8; }
-  constexpr int stride(int columns) const { return columns + pad(); }
-  static constexpr int sum_stride(int columns) { return columns + 8; }
+  bool operator==(const ScanTileSizes&) const = default;
 };
 
-constexpr int align_shared(int bytes) { return (bytes + 127) / 128 * 128; }
-constexpr int operand_bytes(const ScanTileSizes& sizes, int rows, int columns) {
-  return align_shared(rows * sizes.stride(columns) * sizes.element_bytes);
+/// The same with sizes that the compiler knows: loops unroll and divisions go.
+template <int kSlice, int kStates>
+struct FixedTileSizes {
+  static constexpr int tokens = 64;
+  static constexpr int slice = kSlice;
+  static constexpr int states = kStates;
+  static constexpr int element_bytes = 2;
+
+  constexpr operator ScanTileSizes() const { return {tokens, slice, states, element_bytes}; }
+};
+
+template <class Sizes>
+constexpr int operand_stride(const Sizes& sizes, int columns) {
+  return columns + (sizes.element_bytes == 4 ? 1 : 8);
 }
-constexpr int sum_bytes(int rows, int columns) { return align_shared(rows * ScanTileSizes::sum_stride(columns) * 4); }
+constexpr int sum_stride(int columns) { return columns + 8; }
+
+constexpr int align_shared(int bytes) { return (bytes + 127) / 128 * 128; }
+template <class Sizes>
+constexpr int operand_bytes(const Sizes& sizes, int rows, int columns) {
+  return align_shared(rows * operand_stride(sizes, columns) * sizes.element_bytes);
+}
+constexpr int sum_bytes(int rows, int columns) { return align_shared(rows * sum_stride(columns) * 4); }
 
 /// Byte offsets into shared memory of the kernel that makes a tile's own share of the state.
 struct StateShared {
   int b, x, sums, factors, total;
 };
-constexpr StateShared state_shared(const ScanTileSizes& sizes) {
+template <class Sizes>
+constexpr StateShared state_shared(const Sizes& sizes) {
   StateShared at{};
   at.b = 0;
   at.x = at.b + operand_bytes(sizes, sizes.tokens, sizes.states);
@@ -57,7 +75,8 @@ constexpr StateShared state_shared(const ScanTileSizes& sizes) {
 struct OutputShared {
   int c, b_then_state, scores, weighted, x, sums, factors, total;
 };
-constexpr OutputShared output_shared(const ScanTileSizes& sizes) {
+template <class Sizes>
+constexpr OutputShared output_shared(const Sizes& sizes) {
   OutputShared at{};
   at.c = 0;
   at.b_then_state = at.c + operand_bytes(sizes, sizes.tokens, sizes.states);
@@ -75,7 +94,8 @@ struct GradientShared {
   int c, b, scores, dscores, x, dy, weighted, state, sums, dc, db, vectors, total;
 };
 inline constexpr int kGradientVectors = 12;
-constexpr GradientShared gradient_shared(const ScanTileSizes& sizes) {
+template <class Sizes>
+constexpr GradientShared gradient_shared(const Sizes& sizes) {
   GradientShared at{};
   at.c = 0;
   at.b = at.c + operand_bytes(sizes, sizes.tokens, sizes.states);
