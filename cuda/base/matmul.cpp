@@ -233,10 +233,38 @@ std::optional<Matmul::Choice> Matmul::choose(const MatmulKind& kind) const {
     for (const cublasLtMatmulHeuristicResult_t& one : found) {
       if (one.workspaceSize > workspace_bytes || !sums_whole_depth(one.algo)) continue;
       if (!takes_any_length(handle_, kind, {one.algo, workspace_bytes})) continue;
-      return Choice{.algorithm = one.algo, .workspace_bytes = workspace_bytes, .text = text_of(kind, one)};
+      const Choice choice{.algorithm = one.algo, .workspace_bytes = workspace_bytes, .text = text_of(kind, one)};
+      if (runs(kind, choice)) return choice;
     }
   }
   return std::nullopt;
+}
+
+// The library's own check passes algorithms that it then refuses to run (seen with 13.1 on compute capability 9.0), so
+// each is tried on a few rows, dense and strided, before it is relied on.
+bool Matmul::runs(const MatmulKind& kind, const Choice& choice) const {
+  constexpr std::int64_t kGap = kAlignmentBytes / 2;  // elements; keeps every row aligned in both types
+  for (const std::int64_t length : {1, 2, 13, 200}) {
+    for (const std::int64_t gap : {std::int64_t{0}, kGap}) {
+      Product product = typical_product(kind, length);
+      product.a.stride += gap;
+      product.y_stride += gap;
+      if (product.ranges() > 1) product.y_range_stride = product.rows * product.y_stride;
+      const auto zeros = [&](DType dtype, std::int64_t rows, std::int64_t stride) {
+        return scratch_.take_zeros(dtype, {rows, stride}).data();
+      };
+      const Workspace::Scope scope(scratch_);
+      product.a.data = zeros(kind.dtype, kind.a_depth_is_dense ? product.rows : product.depth, product.a.stride);
+      product.b.data = zeros(kind.dtype, kind.b_depth_is_dense ? product.columns : product.depth, product.b.stride);
+      product.y = zeros(kind.y_dtype, product.rows * product.ranges(), product.y_stride);
+      if (kind.has_bias) product.bias = static_cast<const float*>(zeros(DType::f32, 1, product.columns));
+      for (const bool accumulate : {false, true}) {
+        product.accumulate = accumulate;
+        if (enqueue(product, choice) != CUBLAS_STATUS_SUCCESS) return false;
+      }
+    }
+  }
+  return true;
 }
 
 const std::optional<Matmul::Choice>& Matmul::choice_for(const Product& product) {
@@ -250,17 +278,20 @@ bool Matmul::has_algorithm(const Product& product) { return choice_for(product).
 void Matmul::run(const Product& product) {
   const std::optional<Choice>& choice = choice_for(product);
   if (!choice) throw ContractError("linear: cuBLASLt has no algorithm for this product");
+  check_blas(enqueue(product, *choice), "linear by cuBLASLt, " + choice->text);
+}
+
+cublasStatus_t Matmul::enqueue(const Product& product, const Choice& choice) const {
   const Problem problem(product);
   const Workspace::Scope scope(scratch_);
-  void* workspace = choice->workspace_bytes == 0
+  void* workspace = choice.workspace_bytes == 0
                         ? nullptr
-                        : scratch_.take(DType::u8, {static_cast<std::int64_t>(choice->workspace_bytes)}).data();
+                        : scratch_.take(DType::u8, {static_cast<std::int64_t>(choice.workspace_bytes)}).data();
   const float alpha = 1.0F;
   const float beta = product.accumulate ? 1.0F : 0.0F;
-  check_blas(cublasLtMatmul(handle_, problem.desc.get(), &alpha, product.b.data, problem.b.get(), product.a.data,
-                            problem.a.get(), &beta, product.y, problem.y.get(), product.y, problem.y.get(),
-                            &choice->algorithm, workspace, choice->workspace_bytes, stream_),
-             "linear by cuBLASLt, " + choice->text);
+  return cublasLtMatmul(handle_, problem.desc.get(), &alpha, product.b.data, problem.b.get(), product.a.data,
+                        problem.a.get(), &beta, product.y, problem.y.get(), product.y, problem.y.get(),
+                        &choice.algorithm, workspace, choice.workspace_bytes, stream_);
 }
 
 std::vector<std::string> Matmul::chosen_algorithms() const {

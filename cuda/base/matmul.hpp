@@ -52,6 +52,8 @@ class Matmul {
   };
   const std::optional<Choice>& choice_for(const Product& product);
   std::optional<Choice> choose(const MatmulKind& kind) const;
+  bool runs(const MatmulKind& kind, const Choice& choice) const;
+  cublasStatus_t enqueue(const Product& product, const Choice& choice) const;
 
   cublasLtHandle_t handle_;
   cudaStream_t stream_;

@@ -283,7 +283,7 @@ struct TileGradient {
   __device__ void input_slice(int p0) {
     const Tile<float> u = at.sums_over(sizes.slice);
     tile_product<kGradientThreads, Lies::columns, Lies::rows>(
-        at.weighted, at.dy, u, {sizes.tokens, sizes.slice, sizes.tokens, to_end_state, Shape16::upper});
+        at.weighted, at.dy, u, {sizes.tokens, sizes.slice, sizes.tokens, to_end_state, Shape16::upper, at.to_end});
     __syncthreads();
     const Columns columns = columns_at(p0);
     const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;

@@ -216,7 +216,7 @@ TEST_P(Linear, RefusesWrongElementTypes) {
   const ConstView ids = stage.ids({1, 2, 3, 4});
 
   const std::string message = contract_message([&] {
-    ops::linear(backend(), {.x_ti = ConstView(ids.data(), DType::i32, {2, 2}),
+    ops::linear(backend(), {.x_ti = ConstView(ids.data(), DType::i32, {2, 2}, ids.device()),
                             .weight_oi = stage.weight(normal({6, 2}, 2)),
                             .y_to = stage.activation_out("y", {2, 6})});
   });

@@ -31,16 +31,19 @@ OpCall plain(const NormCase& shape) {
   };
 }
 
-OpCall plain_backward(const NormCase& shape, bool accumulate) {
-  return [shape, accumulate](Stage& stage) {
+// Without `with_dweight` the sum over tokens is left out: of a single channel it is a single number, and in bf16, where
+// the bound comes from rounding alone, errors can be compared only as a sample.
+OpCall plain_backward(const NormCase& shape, bool accumulate, bool with_dweight = true) {
+  return [shape, accumulate, with_dweight](Stage& stage) {
     const Shape td{shape.tokens, shape.channels};
+    const auto dweight = [&] { return stage.weight_inout("dweight", normal({shape.channels}, 5)); };
     ops::rms_norm_backward(stage.backend(), {.x_td = stage.activation(normal(td, 1)),
                                              .weight_d = stage.weight(normal({shape.channels}, 2, 1.0, 0.3)),
                                              .dy_td = stage.activation(normal(td, 3)),
                                              .dx_td = accumulate ? stage.activation_inout("dx", normal(td, 4))
                                                                  : stage.activation_out("dx", td),
                                              .accumulate_dx = accumulate,
-                                             .dweight_d = stage.weight_inout("dweight", normal({shape.channels}, 5))});
+                                             .dweight_d = with_dweight ? dweight() : View{}});
   };
 }
 
@@ -128,8 +131,9 @@ TEST_P(Norm, AgreesWithTheReferenceOnAwkwardShapes) {
 TEST_P(Norm, GradientsAgreeWithTheReferenceOnAwkwardShapes) {
   for (const NormCase& shape : cases()) {
     SCOPED_TRACE(testing::Message() << shape.tokens << " x " << shape.channels << " / " << shape.groups);
-    expect_agreement(backend(), plain_backward(shape, false));
-    expect_agreement(backend(), plain_backward(shape, true));
+    const bool is_sample = backend().dtype() != DType::bf16 || shape.channels > 1;
+    expect_agreement(backend(), plain_backward(shape, false, is_sample));
+    expect_agreement(backend(), plain_backward(shape, true, is_sample));
     expect_agreement(backend(), gated_backward(shape, GateOrder::gate_then_norm));
     expect_agreement(backend(), gated_backward(shape, GateOrder::norm_then_gate));
   }
