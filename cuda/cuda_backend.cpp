@@ -19,6 +19,7 @@
 #include "cuda/ops/pool_cuda.hpp"
 #include "cuda/ops/pseudo_inverse_cuda.hpp"
 #include "cuda/ops/ssd_scan_cuda.hpp"
+#include "cuda/plans/scratch_plan.hpp"
 
 namespace strandline {
 namespace {
@@ -34,6 +35,9 @@ class CudaBackend final : public Backend {
   Memory& memory() override { return context_.memory(); }
   void synchronize() override { context_.synchronize(); }
   std::optional<DeviceMemory> device_memory() const override { return context_.memory().usage(); }
+  std::int64_t scratch_bytes(const ops::OperationShape& shape) const override {
+    return cuda::scratch_bytes(shape, dtype_, {.shared_bytes = context_.limits().shared_bytes});
+  }
   void reserve_scratch(std::int64_t size_bytes) override { context_.scratch().reserve(size_bytes); }
 
   void do_linear(const ops::LinearArgs& args) override { cuda::linear(card(), args); }

@@ -244,7 +244,10 @@ std::optional<Matmul::Choice> Matmul::choose(const MatmulKind& kind) const {
 // each is tried on a few rows, dense and strided, before it is relied on.
 bool Matmul::runs(const MatmulKind& kind, const Choice& choice) const {
   constexpr std::int64_t kGap = kAlignmentBytes / 2;  // elements; keeps every row aligned in both types
-  for (const std::int64_t length : {1, 2, 13, 200}) {
+  // Few ranges of a weight gradient: each is a thousand tokens and more.
+  const std::array<std::int64_t, 3> lengths =
+      kind.rows > 0 ? std::array<std::int64_t, 3>{1, 2, 3} : std::array<std::int64_t, 3>{1, 13, 200};
+  for (const std::int64_t length : lengths) {
     for (const std::int64_t gap : {std::int64_t{0}, kGap}) {
       Product product = typical_product(kind, length);
       product.a.stride += gap;
