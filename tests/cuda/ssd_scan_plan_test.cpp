@@ -43,7 +43,7 @@ TEST(SsdScanPlan, TakesTheLongestTileThatFits) {
   const SsdScanShape bf16{.heads = 24, .width = 64, .states = 128, .element_bytes = 2};
 
   EXPECT_EQ(plan_ssd_scan(bf16, hopper).backward, (ScanTileSizes{64, 64, 128, 2}));
-  EXPECT_EQ(plan_ssd_scan(bf16, small).backward.tokens, 16);
+  EXPECT_EQ(plan_ssd_scan(bf16, small).backward.tokens, 32);
   EXPECT_EQ(plan_ssd_scan({.width = 33, .states = 256, .element_bytes = 4}, hopper).forward.tokens, 64);
   EXPECT_EQ(plan_ssd_scan({.width = 5, .states = 6, .chunk = 8, .element_bytes = 4}, hopper).forward,
             (ScanTileSizes{16, 16, 16, 4}));
