@@ -150,9 +150,7 @@ void run(PredictArguments& arguments, const Program& program) {
   manifest.outputs = outputs_of(options);
   manifest.backend = backend->name();
   manifest.threads = resolved_threads(arguments.common.device);
-  OutputFile file(arguments.summary);
-  file.write(to_json(manifest));
-  file.commit();
+  write_whole_file(arguments.summary, to_json(manifest));
 }
 
 }  // namespace

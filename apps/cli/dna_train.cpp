@@ -39,11 +39,8 @@ void require_writable(const std::string& path) {
   if (!path.empty()) static_cast<void>(OutputFile(path));
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  OutputFile file(path);
-  file.write(text);
-  file.commit();
+void write_if_wanted(const std::string& path, const std::string& text) {
+  if (!path.empty()) write_whole_file(path, text);
 }
 
 // The folder of checkpoints: locked while it lives, and gone afterwards when it holds no checkpoint.
@@ -294,9 +291,9 @@ void TrainRun::save() {
                         {"training_seconds", history_.seconds},
                         {"accuracy", judgements_.front().evaluation.scores.accuracy}};
   manifest_.results_json = results.dump();
-  write_file(options_.metrics, metrics_json());
-  if (!options_.report.empty()) write_file(options_.report, to_html(report()));
-  write_file(options_.manifest_path(), to_json(manifest_));
+  write_if_wanted(options_.metrics, metrics_json());
+  if (!options_.report.empty()) write_if_wanted(options_.report, to_html(report()));
+  write_if_wanted(options_.manifest_path(), to_json(manifest_));
   checkpoints_->clear();
 }
 

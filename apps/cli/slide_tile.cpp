@@ -1,17 +1,16 @@
 // `strandline slide tile`
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "apps/cli/commands.hpp"
 #include "apps/cli/progress.hpp"
 #include "core/base/error.hpp"
 #include "core/base/version.hpp"
+#include "core/cpu/cpu_backend.hpp"
 #include "pipelines/run/duration.hpp"
 #include "pipelines/slide/tile_slides.hpp"
 
@@ -131,7 +130,7 @@ void apply_rules(TileArguments& arguments) {
     tile.slide.background = Rgb{part(0), part(1), part(2)};
   }
   if (tile.overlap_px >= tile.scale.patch_px) throw CLI::ValidationError("--overlap", "is not less than --patch");
-  if (tile.threads == 0) tile.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (tile.threads == 0) tile.threads = available_threads();
 }
 
 // What went wrong is said also with --quiet.
@@ -201,11 +200,11 @@ void add_slide_tile(CLI::App& parent, const Program& program) {
       ->check(CLI::IsMember({"error", "skip", "mask"}))
       ->capture_default_str();
   command->add_flag("--check", arguments->check, "Read every patch once, so that what is listed can be read");
-  command->add_option("-t,--threads", arguments->tile.threads, "Threads that read; 0: as many as there are")
+  command->add_option("-t,--threads", arguments->tile.threads, "Threads that read; 0: all that this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--redo", arguments->redo, "Also what an earlier run has done");
-  command->add_flag("--quiet", arguments->quiet, "Say nothing but what went wrong");
+  command->add_flag("-q,--quiet", arguments->quiet, "Say nothing but what went wrong");
   command->footer(kExamples);
   command->callback([arguments, &program] { run(*arguments, program); });
 }

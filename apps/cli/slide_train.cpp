@@ -51,12 +51,6 @@ struct TrainArguments {
   bool quiet = false;
 };
 
-void write_file(const std::string& path, const std::string& text) {
-  OutputFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 void declare_data(CLI::App& command, TrainArguments& arguments) {
   SlideTrainOptions& train = arguments.train;
   const char* group = "Data";
@@ -268,8 +262,8 @@ class SlideTraining {
     control.progress = [this](const SlideProgress& at) { show(at); };
     for (std::int64_t fold = 0; fold < std::ssize(run.data.folds); ++fold) {
       if (arguments_.restart) clear(run, fold);
-      write_file(fmt::format("{}/splits_{}.csv", run.output, fold),
-                 split_csv(run.data.folds[static_cast<std::size_t>(fold)], run.data.table));
+      write_whole_file(fmt::format("{}/splits_{}.csv", run.output, fold),
+                       split_csv(run.data.folds[static_cast<std::size_t>(fold)], run.data.table));
       results_.push_back(run_fold(run, fold, control));
       const FoldResult& result = results_.back();
       const Scores test = score(result.test);
@@ -299,20 +293,20 @@ class SlideTraining {
     const auto path = [&](const std::string& name) { return run.output + "/" + name; };
     for (std::size_t fold = 0; fold < results_.size(); ++fold) {
       const auto number = static_cast<std::int64_t>(fold);
-      write_file(path(fmt::format("fold_{}.csv", fold)), fold_csv(run.data, number, results_[fold].test));
+      write_whole_file(path(fmt::format("fold_{}.csv", fold)), fold_csv(run.data, number, results_[fold].test));
       manifest_.outputs.emplace_back(fmt::format("model of fold {}", fold),
                                      path(fmt::format("fold_{}/model.h5", fold)));
     }
-    write_file(path("summary.csv"), summary_csv(results_));
-    write_file(path("predictions.tsv"), predictions_tsv(run.data, all));
-    write_file(path("metrics.json"), to_json({judgement}, run.data.table.class_names));
+    write_whole_file(path("summary.csv"), summary_csv(results_));
+    write_whole_file(path("predictions.tsv"), predictions_tsv(run.data, all));
+    write_whole_file(path("metrics.json"), to_json({judgement}, run.data.table.class_names));
     for (const char* name : {"summary.csv", "predictions.tsv", "metrics.json", "report.html"})
       manifest_.outputs.emplace_back(name, path(name));
     manifest_.finished = utc_now();
     manifest_.results_json = results_json(run, judgement).dump(-1, ' ', false, Json::error_handler_t::replace);
-    write_file(path("report.html"),
-               to_html(SlideReport{title_of(run), run.data, results_, judgement, manifest_, settings(run)}));
-    write_file(path("manifest.json"), to_json(manifest_));
+    write_whole_file(path("report.html"),
+                     to_html(SlideReport{title_of(run), run.data, results_, judgement, manifest_, settings()}));
+    write_whole_file(path("manifest.json"), to_json(manifest_));
     for (std::size_t fold = 0; fold < results_.size(); ++fold) {
       clear(run, static_cast<std::int64_t>(fold));
       std::error_code ignored;
@@ -336,7 +330,7 @@ class SlideTraining {
             {"left_out", run.data.left_out}};
   }
 
-  std::vector<std::pair<std::string, std::string>> settings(const SlideRun& run) const {
+  std::vector<std::pair<std::string, std::string>> settings() const {
     std::vector<std::pair<std::string, std::string>> out;
     const Json config = Json::parse(manifest_.config_json);
     for (const auto& [name, value] : config.at("model").at("aggregator").items()) out.emplace_back(name, value.dump());
@@ -345,7 +339,6 @@ class SlideTraining {
       out.emplace_back(name, config.at(name).dump());
     for (std::size_t i = 0; i < results_.size(); ++i)
       out.emplace_back(fmt::format("Hash of model {} (SHA-256)", i), results_[i].model_hash);
-    static_cast<void>(run);
     return out;
   }
 

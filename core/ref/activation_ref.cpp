@@ -4,14 +4,10 @@
 #include <numbers>
 
 #include "core/ref/element.hpp"
+#include "core/ref/sigmoid.hpp"
 
 namespace strandline::ref {
 namespace {
-
-template <class T>
-T sigmoid(T x) {
-  return T(1) / (T(1) + std::exp(-x));
-}
 
 /// The normal distribution function; erfc keeps the last bits of its lower tail.
 template <class T>

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/ref/element.hpp"
+#include "core/ref/sigmoid.hpp"
 
 namespace strandline::ref {
 namespace {
@@ -40,11 +41,6 @@ T convolution(const Args& args, const Sequence& sequence, std::int64_t place, st
     u += at<T>(args.weight_ck, c, k) * input<T>(args, sequence, place - (taps - 1) + k, c);
   }
   return u;
-}
-
-template <class T>
-T sigmoid(T u) {
-  return T(1) / (T(1) + std::exp(-u));
 }
 
 /// One channel of one sequence. `dinput` holds the gradient of places -(K-1) .. length-1.

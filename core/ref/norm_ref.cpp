@@ -4,14 +4,10 @@
 #include <vector>
 
 #include "core/ref/element.hpp"
+#include "core/ref/sigmoid.hpp"
 
 namespace strandline::ref {
 namespace {
-
-template <class T>
-T sigmoid(T x) {
-  return T(1) / (T(1) + std::exp(-x));
-}
 
 template <class T>
 T silu(T x) {

@@ -116,4 +116,10 @@ void OutputFile::commit() {
   sync_directory(path_);
 }
 
+void write_whole_file(const std::string& path, std::string_view text) {
+  OutputFile file(path);
+  file.write(text);
+  file.commit();
+}
+
 }  // namespace strandline

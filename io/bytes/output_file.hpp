@@ -43,4 +43,7 @@ class OutputFile {
   bool committed_ = false;
 };
 
+/// One text as a whole file, as OutputFile does it.
+void write_whole_file(const std::string& path, std::string_view text);
+
 }  // namespace strandline

@@ -28,12 +28,6 @@ constexpr std::size_t kKept = 2;
 constexpr std::string_view kStepPrefix = "step-";
 constexpr const char* kRestartCure = "Run the command of that checkpoint again, or add --restart to begin anew";
 
-void write_text(const std::string& path, const std::string& text) {
-  OutputFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 std::string read_text(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw IoError(path, "open", errno);
@@ -193,12 +187,12 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
     const Json state = {{"version", kCheckpointVersion},
                         {"config", Json::parse(config_json_)},
                         {"state", Json::parse(checkpoint.state_json)}};
-    write_text((temporary / "state.json").string(), state.dump(1));
+    write_whole_file((temporary / "state.json").string(), state.dump(1));
     const Json manifest = {{"format", "strandline checkpoint"},
                            {"program", kVersion},
                            {"step", checkpoint.step},
                            {"files", describe_files(temporary)}};
-    write_text((temporary / "MANIFEST.json").string(), manifest.dump(1));
+    write_whole_file((temporary / "MANIFEST.json").string(), manifest.dump(1));
     // A damaged folder of this very step may be in the way: a whole one would have been loaded instead of computed
     // again.
     remove_tree(final_path);
@@ -210,7 +204,7 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
     throw;
   }
   // Its commit syncs the folder, and with it the rename above.
-  write_text((fs::path(folder_) / "LATEST").string(), name + "\n");
+  write_whole_file((fs::path(folder_) / "LATEST").string(), name + "\n");
   remove_all_but_newest(kKept);
 }
 

@@ -1,6 +1,5 @@
 #include "pipelines/run/config_json.hpp"
 
-#include <array>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/base/names.hpp"
 
 namespace strandline {
 namespace {
@@ -16,23 +16,12 @@ namespace {
 // Keeps the order of the fields, so that the text (and the hash over it) does not depend on their names.
 using Json = nlohmann::ordered_json;
 
-template <class Enum, std::size_t N>
-using Names = std::array<std::pair<Enum, std::string_view>, N>;
-
 constexpr Names<Direction, 2> kDirections{{{Direction::causal, "causal"}, {Direction::bidirectional, "bidirectional"}}};
 constexpr Names<Combine, 2> kCombines{{{Combine::add, "add"}, {Combine::concat, "concat"}}};
 constexpr Names<ops::GateOrder, 2> kGateOrders{
     {{ops::GateOrder::gate_then_norm, "gate_then_norm"}, {ops::GateOrder::norm_then_gate, "norm_then_gate"}}};
 constexpr Names<Pooling, 4> kPoolings{
     {{Pooling::mean, "mean"}, {Pooling::last, "last"}, {Pooling::max, "max"}, {Pooling::attention, "attention"}}};
-
-template <class Enum, std::size_t N>
-std::string_view name_in(const Names<Enum, N>& names, Enum value) {
-  for (const auto& [candidate, name] : names) {
-    if (candidate == value) return name;
-  }
-  throw ContractError("config_to_json: an enumerator without a name");
-}
 
 // Writes fields. visit_*() below lists them once, for writing and for reading.
 class Writer {

@@ -72,10 +72,8 @@ void write_outlines(const std::string& path, const std::string& name, const Tiss
     features.push_back(feature(name, i, tissue.contours[i], origin));
   }
   const Json collection{{"type", "FeatureCollection"}, {"features", std::move(features)}};
-  OutputFile file(path);
   // A name that is no UTF-8 must not end the run.
-  file.write(collection.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-  file.commit();
+  write_whole_file(path, collection.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace strandline

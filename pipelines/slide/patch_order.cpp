@@ -1,22 +1,22 @@
 #include "pipelines/slide/patch_order.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <numeric>
 #include <utility>
 
+#include "core/base/names.hpp"
 #include "pipelines/run/random_order.hpp"
 
 namespace strandline {
 namespace {
 
-constexpr std::array<std::pair<OrderKind, std::string_view>, 6> kNames{{{OrderKind::file, "file"},
-                                                                        {OrderKind::row, "row"},
-                                                                        {OrderKind::column, "column"},
-                                                                        {OrderKind::serpentine, "serpentine"},
-                                                                        {OrderKind::hilbert, "hilbert"},
-                                                                        {OrderKind::random, "random"}}};
+constexpr Names<OrderKind, 6> kNames{{{OrderKind::file, "file"},
+                                      {OrderKind::row, "row"},
+                                      {OrderKind::column, "column"},
+                                      {OrderKind::serpentine, "serpentine"},
+                                      {OrderKind::hilbert, "hilbert"},
+                                      {OrderKind::random, "random"}}};
 
 using Ranks = std::vector<std::uint64_t>;
 
@@ -78,15 +78,9 @@ std::vector<Key> keys_of(const Ranks& x, const Ranks& y, OrderKind kind) {
 
 }  // namespace
 
-std::string_view name_of(OrderKind kind) {
-  const auto* at = std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.first == kind; });
-  return at->second;
-}
+std::string_view name_of(OrderKind kind) { return name_in(kNames, kind); }
 
-std::optional<OrderKind> order_kind_of(std::string_view name) {
-  const auto* at = std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.second == name; });
-  return at == kNames.end() ? std::nullopt : std::optional(at->first);
-}
+std::optional<OrderKind> order_kind_of(std::string_view name) { return value_in(kNames, name); }
 
 std::vector<std::int64_t> order_patches(std::span<const PatchCoordinate> coordinates, const PatchOrder& order) {
   std::vector<std::int64_t> indices(coordinates.size());

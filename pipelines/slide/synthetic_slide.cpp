@@ -196,9 +196,7 @@ void write_synthetic_study(const std::string& folder, const SyntheticStudyOption
     write_png((fs::path(folder) / "lesions" / (name + ".png")).string(), slide.lesion_mask(kLesionMaskFactor));
     labels += fmt::format("case_{:03},{},{}\n", i + 1, name, tumour ? "tumour" : "normal");
   }
-  OutputFile file((fs::path(folder) / "labels.csv").string());
-  file.write(labels);
-  file.commit();
+  write_whole_file((fs::path(folder) / "labels.csv").string(), labels);
 }
 
 }  // namespace strandline

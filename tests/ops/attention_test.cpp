@@ -33,18 +33,37 @@ const std::vector<AttentionCase>& cases() {
 Shape query_shape(const AttentionCase& c) { return {offsets_of(c.queries).back(), c.heads, c.width}; }
 Shape key_shape(const AttentionCase& c) { return {offsets_of(c.keys).back(), c.heads, c.width}; }
 
+struct Offsets {
+  explicit Offsets(const AttentionCase& c) : queries(offsets_of(c.queries)), keys(offsets_of(c.keys)) {}
+  std::vector<std::int64_t> queries;
+  std::vector<std::int64_t> keys;
+};
+
+ops::AttentionArgs inputs(Stage& stage, const AttentionCase& c, const Offsets& offsets) {
+  return {.q_thp = stage.activation(normal(query_shape(c), 1)),
+          .k_uhp = stage.activation(normal(key_shape(c), 2)),
+          .v_uhp = stage.activation(normal(key_shape(c), 3)),
+          .query_begin = offsets.queries,
+          .key_begin = offsets.keys,
+          .scale = 0.7,
+          .y_thp = {}};
+}
+
+// With what the forward keeps for the backward.
+ops::AttentionArgs kept(Stage& stage, const AttentionCase& c, const Offsets& offsets, const Results& forward) {
+  ops::AttentionArgs args = inputs(stage, c, offsets);
+  args.y_thp = stage.activation_inout("y", named(forward, "y"));
+  args.log_sum_th = stage.weight_inout("log_sum", named(forward, "log_sum"));
+  return args;
+}
+
 OpCall attended(const AttentionCase& c) {
   return [c](Stage& stage) {
-    const auto query_begin = offsets_of(c.queries);
-    const auto key_begin = offsets_of(c.keys);
-    ops::attention(stage.backend(), {.q_thp = stage.activation(normal(query_shape(c), 1)),
-                                     .k_uhp = stage.activation(normal(key_shape(c), 2)),
-                                     .v_uhp = stage.activation(normal(key_shape(c), 3)),
-                                     .query_begin = query_begin,
-                                     .key_begin = key_begin,
-                                     .scale = 0.7,
-                                     .y_thp = stage.activation_out("y", query_shape(c)),
-                                     .log_sum_th = stage.weight_out("log_sum", {query_shape(c)[0], c.heads})});
+    const Offsets offsets(c);
+    ops::AttentionArgs args = inputs(stage, c, offsets);
+    args.y_thp = stage.activation_out("y", query_shape(c));
+    args.log_sum_th = stage.weight_out("log_sum", {query_shape(c)[0], c.heads});
+    ops::attention(stage.backend(), args);
   };
 }
 
@@ -52,17 +71,8 @@ OpCall attended(const AttentionCase& c) {
 OpCall attended_backward(const AttentionCase& c) {
   const Results forward = results_of(reference(), attended(c));
   return [c, forward](Stage& stage) {
-    const auto query_begin = offsets_of(c.queries);
-    const auto key_begin = offsets_of(c.keys);
-    const ops::AttentionArgs args{.q_thp = stage.activation(normal(query_shape(c), 1)),
-                                  .k_uhp = stage.activation(normal(key_shape(c), 2)),
-                                  .v_uhp = stage.activation(normal(key_shape(c), 3)),
-                                  .query_begin = query_begin,
-                                  .key_begin = key_begin,
-                                  .scale = 0.7,
-                                  .y_thp = stage.activation_inout("y", named(forward, "y")),
-                                  .log_sum_th = stage.weight_inout("log_sum", named(forward, "log_sum"))};
-    ops::attention_backward(stage.backend(), {.forward = args,
+    const Offsets offsets(c);
+    ops::attention_backward(stage.backend(), {.forward = kept(stage, c, offsets, forward),
                                               .dy_thp = stage.activation(normal(query_shape(c), 4)),
                                               .dq_thp = stage.activation_out("dq", query_shape(c)),
                                               .dk_uhp = stage.activation_out("dk", key_shape(c)),
@@ -163,17 +173,8 @@ TEST_P(Attention, LeavesAbsentGradientsOut) {
   const Results forward = results_of(reference(), attended(c));
   const Results all = results_of(backend(), attended_backward(c));
   const Results got = results_of(backend(), [&](Stage& stage) {
-    const auto query_begin = offsets_of(c.queries);
-    const auto key_begin = offsets_of(c.keys);
-    const ops::AttentionArgs args{.q_thp = stage.activation(normal(query_shape(c), 1)),
-                                  .k_uhp = stage.activation(normal(key_shape(c), 2)),
-                                  .v_uhp = stage.activation(normal(key_shape(c), 3)),
-                                  .query_begin = query_begin,
-                                  .key_begin = key_begin,
-                                  .scale = 0.7,
-                                  .y_thp = stage.activation_inout("y", named(forward, "y")),
-                                  .log_sum_th = stage.weight_inout("log_sum", named(forward, "log_sum"))};
-    ops::attention_backward(stage.backend(), {.forward = args,
+    const Offsets offsets(c);
+    ops::attention_backward(stage.backend(), {.forward = kept(stage, c, offsets, forward),
                                               .dy_thp = stage.activation(normal(query_shape(c), 4)),
                                               .dv_uhp = stage.activation_out("dv", key_shape(c))});
   });

@@ -1,19 +1,14 @@
 #include "core/model/mil/mil_config.hpp"
 
-#include <algorithm>
-#include <array>
 #include <string>
-#include <utility>
 
-#include "core/base/error.hpp"
+#include "core/base/names.hpp"
+#include "core/model/config_check.hpp"
 
 namespace strandline {
 namespace {
 
-constexpr std::int64_t kLargestSize = std::int64_t{1} << 24;
-
-template <class Value, std::size_t N>
-using Names = std::array<std::pair<Value, std::string_view>, N>;
+constexpr ConfigCheck kCheck{"aggregator configuration"};
 
 constexpr Names<MilKind, 7> kKinds{{{MilKind::mean, "mean"},
                                     {MilKind::max, "max"},
@@ -30,27 +25,10 @@ constexpr Names<ops::ActivationKind, 4> kActivations{{{ops::ActivationKind::relu
                                                       {ops::ActivationKind::sigmoid, "sigmoid"}}};
 
 template <class Value, std::size_t N>
-std::string_view name_in(const Names<Value, N>& names, Value value) {
-  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.first == value; });
-  if (found == names.end()) throw ContractError("aggregator configuration: a value without a name");
-  return found->second;
-}
-
-template <class Value, std::size_t N>
 bool parse_in(const Names<Value, N>& names, std::string_view name, Value& value) {
-  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.second == name; });
-  if (found == names.end()) return false;
-  value = found->first;
-  return true;
-}
-
-void require(bool holds, const char* field, const std::string& value, const char* wanted) {
-  if (holds) return;
-  throw ContractError(std::string("aggregator configuration: ") + field + " is " + value + "; it must be " + wanted);
-}
-
-void require_size(const char* field, std::int64_t value) {
-  require(value >= 1 && value <= kLargestSize, field, std::to_string(value), "between 1 and 16777216");
+  const std::optional<Value> found = value_in(names, name);
+  value = found.value_or(value);
+  return found.has_value();
 }
 
 }  // namespace
@@ -65,10 +43,7 @@ bool parse(std::string_view name, Flip& value) { return parse_in(kFlips, name, v
 bool parse(std::string_view name, SquarePadding& value) { return parse_in(kPaddings, name, value); }
 bool parse(std::string_view name, ops::ActivationKind& value) { return parse_in(kActivations, name, value); }
 
-std::optional<MilKind> mil_kind_of(std::string_view name) {
-  MilKind kind{};
-  return parse(name, kind) ? std::optional(kind) : std::nullopt;
-}
+std::optional<MilKind> mil_kind_of(std::string_view name) { return value_in(kKinds, name); }
 
 EncoderConfig MilConfig::encoder() const {
   EncoderConfig encoder;
@@ -85,23 +60,23 @@ EncoderConfig MilConfig::encoder() const {
 
 void MilConfig::validate() const {
   name_of(kind);
-  require_size("in_features", in_features);
-  require(classes >= 2 && classes <= kLargestSize, "classes", std::to_string(classes), "between 2 and 16777216");
-  require_size("d_model", d_model);
-  require_size("attention_width", attention_width);
-  require(dropout >= 0 && dropout < 1, "dropout", std::to_string(dropout), "at least 0 and below 1");
-  require_size("instance_patches", instance_patches);
-  require(instance_weight >= 0 && instance_weight <= 1, "instance_weight", std::to_string(instance_weight),
-          "between 0 and 1");
+  kCheck.size("in_features", in_features);
+  kCheck.classes(classes);
+  kCheck.size("d_model", d_model);
+  kCheck.size("attention_width", attention_width);
+  kCheck.that(dropout >= 0 && dropout < 1, "dropout", std::to_string(dropout), "at least 0 and below 1");
+  kCheck.size("instance_patches", instance_patches);
+  kCheck.that(instance_weight >= 0 && instance_weight <= 1, "instance_weight", std::to_string(instance_weight),
+              "between 0 and 1");
   if (kind == MilKind::mamba2_mil || kind == MilKind::bi_mamba) encoder().validate();
   if (kind != MilKind::trans_mil) return;
-  require_size("heads", heads);
-  require(d_model % heads == 0, "heads", std::to_string(heads), "a divisor of d_model");
-  require_size("landmarks", landmarks);
-  require(pinv_iterations >= 1 && pinv_iterations <= 64, "pinv_iterations", std::to_string(pinv_iterations),
-          "between 1 and 64");
-  require(residual_taps >= 1 && residual_taps <= 255 && residual_taps % 2 == 1, "residual_taps",
-          std::to_string(residual_taps), "odd, at most 255");
+  kCheck.size("heads", heads);
+  kCheck.that(d_model % heads == 0, "heads", std::to_string(heads), "a divisor of d_model");
+  kCheck.size("landmarks", landmarks);
+  kCheck.that(pinv_iterations >= 1 && pinv_iterations <= 64, "pinv_iterations", std::to_string(pinv_iterations),
+              "between 1 and 64");
+  kCheck.that(residual_taps >= 1 && residual_taps <= 255 && residual_taps % 2 == 1, "residual_taps",
+              std::to_string(residual_taps), "odd, at most 255");
 }
 
 MilConfig published_config(MilKind kind, std::int64_t in_features, std::int64_t classes) {
