@@ -13,6 +13,7 @@
 #include "core/model/classifier_stream.hpp"
 #include "core/model/mil/mil_model.hpp"
 #include "tests/core/model_fixture.hpp"
+#include "tests/core/printed_enums.hpp"
 
 namespace {
 std::atomic<int> tensor_allocations{0};

@@ -15,6 +15,7 @@
 #include "core/train/schedule.hpp"
 #include "core/train/trainer_state.hpp"
 #include "tests/core/model_fixture.hpp"
+#include "tests/core/printed_enums.hpp"
 
 namespace strandline {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/backend.hpp"
 #include "core/base/error.hpp"
 #include "core/ref/ref_backend.hpp"
+#include "tests/core/printed_enums.hpp"
 
 namespace strandline {
 namespace {
@@ -122,7 +123,8 @@ TEST_P(WeightsOfBothTypes, KeepTheirViewsWhenTheyMove) {
   EXPECT_EQ(moved.view("backbone.norm_f.weight").data(), data);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, WeightsOfBothTypes, ::testing::Values(DType::f32, DType::f64));
+INSTANTIATE_TEST_SUITE_P(Types, WeightsOfBothTypes, ::testing::Values(DType::f32, DType::f64),
+                         [](const auto& each) { return std::string(name_of(each.param)); });
 
 TEST(BlockWeights, SharesTiedProjectionsBetweenDirections) {
   const auto backend = make_ref_backend();

@@ -24,6 +24,8 @@ struct BrokenInput {
   std::vector<std::string> arguments;  // behind "dna predict"
   int exit_code = 0;
   std::string message;
+
+  friend std::ostream& operator<<(std::ostream& out, const BrokenInput& each) { return out << each.name; }
 };
 
 std::string first_line(const fs::path& file) {

@@ -50,6 +50,8 @@ struct Layout {
   CoordinateUnit unit;
   double patch_size;
   std::string encoder;
+
+  friend std::ostream& operator<<(std::ostream& out, const Layout& each) { return out << each.file; }
 };
 
 class EveryLayout : public ::testing::TestWithParam<Layout> {};
@@ -106,6 +108,8 @@ INSTANTIATE_TEST_SUITE_P(FeatureBag, EveryLayout,
 struct Refusal {
   std::string file;
   std::string message;
+
+  friend std::ostream& operator<<(std::ostream& out, const Refusal& each) { return out << each.file; }
 };
 
 class Refused : public ::testing::TestWithParam<Refusal> {};

@@ -17,6 +17,8 @@ struct EdgeFile {
   std::int64_t records;  // -1: DataError
   std::int64_t bases = 0;
   const char* reference = "";
+
+  friend std::ostream& operator<<(std::ostream& out, const EdgeFile& each) { return out << each.name; }
 };
 
 // Counts are those of samtools view -F 0x900 and samtools fasta; where samtools warns about a missing end marker and

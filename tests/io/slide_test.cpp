@@ -220,6 +220,8 @@ struct RealSlide {
   const char* outcome;  // part of the error's message, or the format
   std::int64_t width = 0;
   bool has_spacing = false;
+
+  friend std::ostream& operator<<(std::ostream& out, const RealSlide& each) { return out << each.name; }
 };
 
 // What OpenSlide 3.4.1 and libtiff 4.5 make of the odd files of other projects.

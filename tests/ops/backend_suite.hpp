@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ struct BackendCase {
   std::string name;
   std::function<std::unique_ptr<Backend>(int threads)> make;
   bool on_gpu = false;
+
+  friend std::ostream& operator<<(std::ostream& out, const BackendCase& each) { return out << each.name; }
 };
 
 /// "ref", the CPU with every instruction set that this machine has: "cpu_baseline", "cpu_avx2", ...; "bf16_storage",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/philox.hpp"
+#include "tests/core/printed_enums.hpp"
 
 namespace strandline::test {
 namespace {

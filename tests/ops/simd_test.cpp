@@ -11,6 +11,7 @@
 
 #include "core/base/philox.hpp"
 #include "core/cpu/cpu_backend.hpp"
+#include "tests/core/printed_enums.hpp"
 
 namespace strandline::test {
 namespace {

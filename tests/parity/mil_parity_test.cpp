@@ -18,11 +18,12 @@ struct Case {
   std::string backend;
   std::string model;
   int patches;
+
+  std::string name() const { return backend + "_" + model + "_" + std::to_string(patches); }
+  friend std::ostream& operator<<(std::ostream& out, const Case& each) { return out << each.name(); }
 };
 
-std::string name_of_case(const testing::TestParamInfo<Case>& info) {
-  return info.param.backend + "_" + info.param.model + "_" + std::to_string(info.param.patches);
-}
+std::string name_of_case(const testing::TestParamInfo<Case>& info) { return info.param.name(); }
 
 const std::map<std::string, std::vector<int>>& bags() {
   static const std::map<std::string, std::vector<int>> all{{"mean", {1, 9}},         {"max", {1, 9}},

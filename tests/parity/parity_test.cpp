@@ -82,11 +82,12 @@ struct Case {
   std::string backend;
   std::string model;
   int length;
+
+  std::string name() const { return backend + "_" + model + "_" + std::to_string(length); }
+  friend std::ostream& operator<<(std::ostream& out, const Case& each) { return out << each.name(); }
 };
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
-  return info.param.backend + "_" + info.param.model + "_" + std::to_string(info.param.length);
-}
+std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name(); }
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;

@@ -73,11 +73,14 @@ TEST(MemoryPlan, IsNotExceeded) {
 
 // Every tensor of a pass in fp32 on the CPU, against the plan: the same code, so the same bytes.
 struct Passes {
+  std::string name;
   Direction direction;
   Pooling pooling;
   bool tied;
   double dropout;
   std::int64_t keep_bytes;
+
+  friend std::ostream& operator<<(std::ostream& out, const Passes& each) { return out << each.name; }
 };
 
 class MemoryPlanOf : public ::testing::TestWithParam<Passes> {
@@ -162,14 +165,15 @@ TEST_P(MemoryPlanOf, ReservedIsEnoughForThePass) {
   EXPECT_LE(static_cast<std::int64_t>(classifier.encoder().workspace().peak_bytes()), use.workspace_bytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Passes, MemoryPlanOf,
-                         ::testing::Values(Passes{Direction::causal, Pooling::mean, true, 0.0, 0},
-                                           Passes{Direction::causal, Pooling::mean, true, 0.1, std::int64_t{1} << 29},
-                                           Passes{Direction::causal, Pooling::last, true, 0.0, 200000},
-                                           Passes{Direction::bidirectional, Pooling::mean, true, 0.0, 0},
-                                           Passes{Direction::bidirectional, Pooling::attention, false, 0.0, 0},
-                                           Passes{Direction::bidirectional, Pooling::max, false, 0.2,
-                                                  std::int64_t{1} << 29}));
+INSTANTIATE_TEST_SUITE_P(
+    Passes, MemoryPlanOf,
+    ::testing::Values(Passes{"causal", Direction::causal, Pooling::mean, true, 0.0, 0},
+                      Passes{"causal_kept", Direction::causal, Pooling::mean, true, 0.1, std::int64_t{1} << 29},
+                      Passes{"causal_partly_kept", Direction::causal, Pooling::last, true, 0.0, 200000},
+                      Passes{"bidirectional", Direction::bidirectional, Pooling::mean, true, 0.0, 0},
+                      Passes{"untied", Direction::bidirectional, Pooling::attention, false, 0.0, 0},
+                      Passes{"untied_kept", Direction::bidirectional, Pooling::max, false, 0.2, std::int64_t{1} << 29}),
+    [](const auto& each) { return each.param.name; });
 
 TEST(MemoryPlan, SmallerPacksThatKeepMoreAreCounted) {
   const ClassifierConfig config = testing::tiny_config();
