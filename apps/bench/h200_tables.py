@@ -10,7 +10,7 @@ import sys
 
 OPERATION_COLUMNS = "| case | shape | error | median ms | best ms | tokens/s | TFLOP/s | on card |\n|---|---|--:|--:|--:|--:|--:|--:|"
 MODEL_COLUMNS = "| case | shape | error | median ms | best ms | tokens/s | on card |\n|---|---|--:|--:|--:|--:|--:|"
-OFFICIAL_COLUMNS = "| work | T | official ms | ours ms | ours / official | official GiB | ours |\n|---|--:|--:|--:|--:|--:|--:|"
+OFFICIAL_COLUMNS = "| work | T | official ms | ours ms | ours / official | official GiB | ours on card |\n|---|--:|--:|--:|--:|--:|--:|"
 MODELS = {"layer", "layer, both ways", "encoder", "training step"}
 
 
