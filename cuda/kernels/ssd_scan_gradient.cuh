@@ -86,6 +86,12 @@ struct TileGradient {
   bool to_end_state;
   int warp = static_cast<int>(threadIdx.x) / kWarp;
   int lane = static_cast<int>(threadIdx.x) % kWarp;
+  RowsInFlight<kGradientThreads, T, Sizes> x_in_flight{};
+  RowsInFlight<kGradientThreads, T, Sizes> dy_in_flight{};
+  StateInFlight<kGradientThreads, T, Sizes> state_in_flight{};
+
+  /// In fp32 back ends the sums over a tile's steps run in double, as the steps themselves do.
+  using Number = std::conditional_t<std::is_same_v<T, float>, double, float>;
 
   __device__ TileGradient(const TileGradientArgs<T, Sizes>& arguments, unsigned char* shared)
       : args(arguments),
@@ -129,19 +135,36 @@ struct TileGradient {
     }
   }
 
+  __device__ bool is_one_slice() const { return args.width <= sizes.slice; }
+
+  __device__ void fetch_rows(int of_head) {
+    x_in_flight.fetch({args.x, of_head, columns_at(0)}, tile);
+    dy_in_flight.fetch({args.dy, of_head, columns_at(0)}, tile);
+  }
+  __device__ void fetch_start(int p0) {
+    if (from_start_state) state_in_flight.fetch({args.start_whpn + cells_offset(), args.width, args.states, p0});
+  }
+  __device__ void fetch_end(int p0) {
+    if (to_end_state) state_in_flight.fetch({args.dend_whpn + cells_offset(), args.width, args.states, p0});
+  }
+
   __device__ void load_slice(int p0) {
     load_rows<kGradientThreads>(args.x, tile, head, columns_at(p0), nullptr, at.x, sizes.tokens);
     load_rows<kGradientThreads>(args.dy, tile, head, columns_at(p0), nullptr, at.dy, sizes.tokens);
   }
 
-  /// sums[q][s] = dy_q . x_s
-  __device__ void pair_products() {
+  /// sums[q][s] = dy_q . x_s, over this slice of P and those before it.
+  __device__ void pair_products(bool accumulate) {
+    tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.dy, at.x, at.sums_over(sizes.tokens),
+                                                              {sizes.tokens, sizes.tokens, sizes.slice, accumulate});
+    __syncthreads();
+  }
+
+  __device__ void pair_products_by_slices() {
     for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
       load_slice(p0);
       __syncthreads();
-      tile_product<kGradientThreads, Lies::rows, Lies::columns>(at.dy, at.x, at.sums_over(sizes.tokens),
-                                                                {sizes.tokens, sizes.tokens, sizes.slice, p0 > 0});
-      __syncthreads();
+      pair_products(p0 > 0);
     }
   }
 
@@ -210,11 +233,14 @@ struct TileGradient {
     __syncthreads();
   }
 
-  /// dc_q += exp(A_q) S dy_q; what the start state passes to y_q is C_q times that.
-  __device__ void start_slice(int p0) {
-    const StateSlice slice{args.start_whpn + cells_offset(), args.width, args.states, p0};
-    load_state<kGradientThreads>(slice, at.state, sizes, [](int, int, const auto&) {});
+  __device__ void start_slice() {
+    if (!from_start_state) return;
+    state_in_flight.store(at.state, sizes, [](int, int, const auto&) {});
     __syncthreads();
+  }
+
+  /// dc_q += exp(A_q) S dy_q; what the start state passes to y_q is C_q times that.
+  __device__ void finish_start_slice() {
     const Tile<float> product = at.sums_over(sizes.states);
     tile_product<kGradientThreads, Lies::rows, Lies::rows>(at.dy, at.state, product,
                                                            {sizes.tokens, sizes.states, sizes.slice, false});
@@ -231,12 +257,15 @@ struct TileGradient {
     float* dots;
   };
 
-  /// to += factor * product; dots += the same times `against`, row by row.
+  /// to += factor * product; dots += the same times `against`, row by row: eight lanes share a row. Rows past the
+  /// tile's end hold zeros.
   __device__ void add_state_product(const Tile<float>& product, const StateProduct& add) {
-    for (int q = warp; q < tile.count; q += kGradientWarps) {
+    const int part = lane % kRowLanes;
+    for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < sizes.tokens; q += kGradientThreads / kRowLanes) {
       const float factor = add.second_factor != nullptr ? add.factor[q] * add.second_factor[q] : add.factor[q];
       float dot = 0.0F;
-      for (int n = 4 * lane; n < sizes.states; n += 4 * kWarp) {
+#pragma unroll 4
+      for (int n = 4 * part; n < sizes.states; n += 4 * kRowLanes) {
         const auto value = load_pack<4>(product.row(q) + n);
         auto sum = load_pack<4>(add.to.row(q) + n);
 #pragma unroll
@@ -247,18 +276,24 @@ struct TileGradient {
         }
         store_pack(sum, add.to.row(q) + n);
       }
-      dot = warp_sum(dot);
-      if (lane == 0) add.dots[q] += dot;
+      dot = row_sum(dot);
+      if (part == 0) add.dots[q] += dot;
     }
+  }
+
+  /// Over the eight lanes that share a row.
+  static __device__ float row_sum(float value) {
+    for (int step = kRowLanes / 2; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffU, value, step);
+    return value;
   }
 
   /// db_s += exp(A_last - A_s) delta_s D x_s, and u_s = D B_s, still without its factor exp(A_last - A_s).
   /// @returns this thread's share of <S, D>
   __device__ float end_slice(int p0) {
-    const StateSlice dend{args.dend_whpn + cells_offset(), args.width, args.states, p0};
+    // S is read again, from the second-level cache: rounded to an operand it would cost da_log its bound.
     const StateSlice start{args.start_whpn + cells_offset(), args.width, args.states, p0};
     float through = 0.0F;
-    load_state<kGradientThreads>(dend, at.state, sizes, [&](int row, int n, const auto& values) {
+    state_in_flight.store(at.state, sizes, [&](int row, int n, const auto& values) {
       if (!from_start_state) return;
       constexpr int kCount = sizeof(values) / sizeof(float);
       const auto state = load_pack<kCount>(start.row(row) + n);
@@ -287,90 +322,114 @@ struct TileGradient {
     __syncthreads();
     const Columns columns = columns_at(p0);
     const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
-    for (int s = warp; s < tile.count; s += kGradientWarps) {
-      T* to = args.dx ? args.dx.at(tile.token(s), head) + p0 : nullptr;
+    const int part = lane % kRowLanes;
+    const bool pairs = args.dx.vector && columns.count % 2 == 0;
+    for (int s = static_cast<int>(threadIdx.x) / kRowLanes; s < sizes.tokens; s += kGradientThreads / kRowLanes) {
+      const float delta = at.delta[s];
+      T* to = args.dx && s < tile.count ? args.dx.at(tile.token(s), head) + p0 : nullptr;
       float dot = 0.0F;
       const auto gradient = [&](int p) {
         const float value = u.row(s)[p];
         dot = fmaf(to_float(at.x.row(s)[p]), value, dot);
-        return from_float<T>(fmaf(d, to_float(at.dy.row(s)[p]), at.delta[s] * value));
+        return from_float<T>(fmaf(d, to_float(at.dy.row(s)[p]), delta * value));
       };
-      if (args.dx.vector && columns.count % 2 == 0) {
-        for (int p = 2 * lane; p < columns.count; p += 2 * kWarp) {
+      if (pairs) {
+#pragma unroll 4
+        for (int p = 2 * part; p < columns.count; p += 2 * kRowLanes) {
           const T first = gradient(p);
-          store_pack(Pack<T, 2>{{first, gradient(p + 1)}}, to + p);
+          const T second = gradient(p + 1);
+          if (to != nullptr) store_pack(Pack<T, 2>{{first, second}}, to + p);
         }
       } else {
-        for (int p = lane; p < columns.count; p += kWarp) {
+        for (int p = part; p < columns.count; p += kRowLanes) {
           const T value = gradient(p);
           if (to != nullptr) to[p] = value;
         }
       }
-      dot = warp_sum(dot);
-      if (lane == 0) at.x_dot_u[s] += dot;
+      dot = row_sum(dot);
+      if (part == 0) at.x_dot_u[s] += dot;
     }
     __syncthreads();
   }
 
-  /// Sums over the tile in double, a lane holding places 2 l and 2 l + 1: downwards from the last place up to and with
+  /// Sums over the tile, a lane holding places 2 l and 2 l + 1: downwards from the last place up to and with
   /// each, or upwards over all before each.
   template <bool kDownwards>
-  __device__ void running_sums(const float* values, double (&sums)[2]) const {
-    const double first = 2 * lane < tile.count ? static_cast<double>(values[2 * lane]) : 0.0;
-    const double second = 2 * lane + 1 < tile.count ? static_cast<double>(values[2 * lane + 1]) : 0.0;
-    double upto = first + second;
+  __device__ void running_sums(const float* values, Number (&sums)[2]) const {
+    const Number first = 2 * lane < tile.count ? values[2 * lane] : 0.0F;
+    const Number second = 2 * lane + 1 < tile.count ? values[2 * lane + 1] : 0.0F;
+    Number upto = first + second;
     for (int step = 1; step < kWarp; step *= 2) {
-      const double other =
+      const Number other =
           kDownwards ? __shfl_down_sync(0xffffffffU, upto, step) : __shfl_up_sync(0xffffffffU, upto, step);
       if (kDownwards ? lane + step < kWarp : lane >= step) upto += other;
     }
-    double beside = kDownwards ? __shfl_down_sync(0xffffffffU, upto, 1) : __shfl_up_sync(0xffffffffU, upto, 1);
-    if (lane == (kDownwards ? kWarp - 1 : 0)) beside = 0.0;
+    Number beside = kDownwards ? __shfl_down_sync(0xffffffffU, upto, 1) : __shfl_up_sync(0xffffffffU, upto, 1);
+    if (lane == (kDownwards ? kWarp - 1 : 0)) beside = 0;
     sums[0] = kDownwards ? beside + second + first : beside;
     sums[1] = kDownwards ? beside + second : beside + first;
   }
 
   /// One warp: delta_t scales x_t, and delta_t a stands in every decay that crosses t.
-  __device__ void step_gradients(float through) {
-    const double a = -exp(static_cast<double>(args.a_log_h[head]));
-    double from_state[2];
-    double to_state[2];
+  __device__ void step_gradients() {
+    const Number a = -exp(static_cast<Number>(args.a_log_h[head]));
+    Number from_state[2];
+    Number to_state[2];
     running_sums<true>(at.from_state, from_state);
     running_sums<false>(at.to_state, to_state);
-    const double passing = static_cast<double>(through) * args.steps.total[index * args.steps.heads + head];
-    HeadSums sums{0.0, 0.0, 0.0};
+    const float through = warp_sum(lane < kGradientWarps ? at.scratch[lane] : 0.0F);
+    const Number passing = static_cast<Number>(through) * args.steps.total[index * args.steps.heads + head];
+    Number da_log = 0;
+    Number ddt_bias = 0;
+    Number dd = 0;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const int t = 2 * lane + i;
       if (t >= tile.count) continue;
-      const double dlog = static_cast<double>(at.crossing[t]) + from_state[i] + to_state[i] + passing;
-      const double ddt = (static_cast<double>(at.x_dot_u[t]) + a * dlog) * static_cast<double>(at.slope[t]);
-      sums.da_log += dlog * static_cast<double>(at.delta[t]) * a;
-      sums.ddt_bias += ddt;
-      sums.dd += static_cast<double>(at.diagonal[t]);
+      const Number dlog = static_cast<Number>(at.crossing[t]) + from_state[i] + to_state[i] + passing;
+      const Number ddt = (static_cast<Number>(at.x_dot_u[t]) + a * dlog) * static_cast<Number>(at.slope[t]);
+      da_log += dlog * static_cast<Number>(at.delta[t]) * a;
+      ddt_bias += ddt;
+      dd += static_cast<Number>(at.diagonal[t]);
       if (args.ddt) *args.ddt.at(tile.token(t), head) = from_float<T>(static_cast<float>(ddt));
     }
-    sums = {warp_sum(sums.da_log), warp_sum(sums.dd), warp_sum(sums.ddt_bias)};
-    if (lane == 0) args.sums[index * args.steps.heads + head] = sums;
+    da_log = warp_sum(da_log);
+    dd = warp_sum(dd);
+    ddt_bias = warp_sum(ddt_bias);
+    if (lane == 0) args.sums[index * args.steps.heads + head] = {da_log, dd, ddt_bias};
   }
 
-  __device__ void run_head() {
+  __device__ void run_head(int last_head) {
     prepare_head();
-    __syncthreads();
-    pair_products();
-    pair_gradients();
     float through = 0.0F;
+    if (!is_one_slice()) {
+      __syncthreads();
+      pair_products_by_slices();
+    } else {
+      x_in_flight.store(tile, nullptr, at.x, sizes);
+      dy_in_flight.store(tile, nullptr, at.dy, sizes);
+      fetch_start(0);
+      __syncthreads();
+      pair_products(false);
+    }
+    pair_gradients();
     for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
-      if (args.width > sizes.slice) {
+      if (!is_one_slice()) {
         load_slice(p0);
+        fetch_start(p0);
         __syncthreads();
       }
-      if (from_start_state) start_slice(p0);
+      start_slice();
+      fetch_end(p0);
+      if (from_start_state) finish_start_slice();
       if (to_end_state) through += end_slice(p0);
+      if (is_one_slice() && head < last_head) fetch_rows(head + 1);
       input_slice(p0);
     }
-    through = block_sum<kGradientThreads>(through, at.scratch);
-    if (warp == 0) step_gradients(through);
+    through = warp_sum(through);
+    if (lane == 0) at.scratch[warp] = through;
+    __syncthreads();
+    if (warp == 0) step_gradients();
     __syncthreads();
   }
 
@@ -403,12 +462,12 @@ __global__ void __launch_bounds__(kGradientThreads, 1)
     tile_gradients(const __grid_constant__ TileGradientArgs<T, Sizes> args) {
   extern __shared__ __align__(128) unsigned char shared[];
   TileGradient<T, Sizes> work(args, shared);
+  const int first_head = work.group * args.heads_per_group;
+  const int last_head = first_head + args.heads_per_group - 1;
+  if (work.is_one_slice()) work.fetch_rows(first_head);
   work.prepare_group();
   __syncthreads();
-  for (int i = 0; i < args.heads_per_group; ++i) {
-    work.head = work.group * args.heads_per_group + i;
-    work.run_head();
-  }
+  for (work.head = first_head; work.head <= last_head; ++work.head) work.run_head(last_head);
   work.finish_group();
 }
 

@@ -29,7 +29,8 @@ template <class T>
 struct OutputTiles {
   Tile<T> c, b, state, weighted, x;
   Tile<float> scores, sums;
-  float *high, *low, *delta, *from_start;
+  float *high, *low, *delta, *from_start;  // of one head; those of the next are a side further
+  int side_stride;
 
   template <class Sizes>
   __device__ OutputTiles(unsigned char* shared, const Sizes& sizes) {
@@ -45,13 +46,20 @@ struct OutputTiles {
     low = high + sizes.tokens;
     delta = low + sizes.tokens;
     from_start = delta + sizes.tokens;
+    side_stride = 4 * sizes.tokens;
+  }
+  /// The same matrices with the steps of the head whose side this is.
+  __device__ OutputTiles at_side(int side) const {
+    OutputTiles tiles = *this;
+    for (float** vector : {&tiles.high, &tiles.low, &tiles.delta, &tiles.from_start}) *vector += side * side_stride;
+    return tiles;
   }
 };
 
 template <class T, class Sizes>
-__device__ void output_steps(const TileOutputArgs<T, Sizes>& args, const HeadRange& range, int head,
-                             OutputTiles<T>& tiles) {
-  const HeadSteps steps(args.steps, range.tile, head);
+__device__ void output_steps(const TileOutputArgs<T, Sizes>& args, std::int64_t index, int head,
+                             const OutputTiles<T>& tiles) {
+  const HeadSteps steps(args.steps, index, head);
   for (int q = static_cast<int>(threadIdx.x); q < args.sizes.tokens; q += kOutputThreads) {
     tiles.high[q] = steps.high[q];
     tiles.low[q] = steps.low[q];
@@ -62,7 +70,7 @@ __device__ void output_steps(const TileOutputArgs<T, Sizes>& args, const HeadRan
 
 /// weighted[q][s] = exp(A_q - A_s) delta_s (C_q . B_s) for s <= q, else 0: eight lanes share a row.
 template <int kEach, class T, class Sizes>
-__device__ void weight_scores(const Sizes& sizes, int count, OutputTiles<T>& tiles) {
+__device__ void weight_scores(const Sizes& sizes, int count, const OutputTiles<T>& tiles) {
   const int s0 = static_cast<int>(threadIdx.x) % kRowLanes * kEach;
   for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < sizes.tokens; q += kOutputThreads / kRowLanes) {
     const auto score = load_pack<kEach>(tiles.scores.row(q) + s0);
@@ -81,7 +89,7 @@ __device__ void weight_scores(const Sizes& sizes, int count, OutputTiles<T>& til
 }
 
 template <class T, class Sizes>
-__device__ void weight_scores(const Sizes& sizes, int count, OutputTiles<T>& tiles) {
+__device__ void weight_scores(const Sizes& sizes, int count, const OutputTiles<T>& tiles) {
   switch (sizes.tokens) {
     case 64: return weight_scores<8>(sizes, count, tiles);
     case 32: return weight_scores<4>(sizes, count, tiles);
@@ -93,15 +101,18 @@ template <class T, class Sizes>
 __device__ void write_output(const TileOutputArgs<T, Sizes>& args, const ScanTile& tile, int head,
                              const Columns& columns, const OutputTiles<T>& tiles) {
   const float d = args.d_h != nullptr ? args.d_h[head] : 0.0F;
-  for (int q = static_cast<int>(threadIdx.x) / kWarp; q < tile.count; q += kOutputThreads / kWarp) {
+  const int part = static_cast<int>(threadIdx.x) % kRowLanes;
+  const bool pairs = args.y.vector && columns.count % 2 == 0;
+  for (int q = static_cast<int>(threadIdx.x) / kRowLanes; q < tile.count; q += kOutputThreads / kRowLanes) {
     T* to = args.y.at(tile.token(q), head) + columns.begin;
     const auto value = [&](int p) { return from_float<T>(fmaf(d, to_float(tiles.x.row(q)[p]), tiles.sums.row(q)[p])); };
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    if (args.y.vector && columns.count % 2 == 0) {
-      for (int p = 2 * lane; p < columns.count; p += 2 * kWarp)
+    if (pairs) {
+#pragma unroll 4
+      for (int p = 2 * part; p < columns.count; p += 2 * kRowLanes) {
         store_pack(Pack<T, 2>{{value(p), value(p + 1)}}, to + p);
+      }
     } else {
-      for (int p = lane; p < columns.count; p += kWarp) to[p] = value(p);
+      for (int p = part; p < columns.count; p += kRowLanes) to[p] = value(p);
     }
   }
 }
@@ -112,39 +123,48 @@ __global__ void __launch_bounds__(kOutputThreads) tile_outputs(const __grid_cons
   extern __shared__ __align__(128) unsigned char shared[];
   OutputTiles<T> tiles(shared, args.sizes);
   const Sizes& sizes = args.sizes;
-  const HeadRange range = args.parts.range(blockIdx.x);
-  const ScanTile tile = args.tiles[range.tile];
+  const HeadSlices work{args.parts.range(blockIdx.x), args.width, sizes.slice};
+  const std::int64_t index = work.range.tile;
+  const ScanTile tile = args.tiles[index];
+  const bool from_state = tile.starts == 0 || args.has_initial;
+  RowsInFlight<kOutputThreads, T, Sizes> x_in_flight;
+  StateInFlight<kOutputThreads, T, Sizes> state_in_flight;
+  const auto columns_of = [&](int item) { return Columns{work.first_column(item), work.columns(item), sizes.slice}; };
+  const auto fetch = [&](int item) {
+    x_in_flight.fetch({args.x, work.head(item), columns_of(item)}, tile);
+    if (!from_state) return;
+    const float* state = args.state_whpn + (index * args.steps.heads + work.head(item)) *
+                                               static_cast<std::int64_t>(args.width) * args.states;
+    state_in_flight.fetch({state, args.width, args.states, work.first_column(item)});
+  };
+  if (work.count() == 0) return;
+  fetch(0);
   const Columns all_states{0, args.states, sizes.states};
-  load_rows<kOutputThreads>(args.c, tile, range.group, all_states, nullptr, tiles.c, sizes.tokens);
-  load_rows<kOutputThreads>(args.b, tile, range.group, all_states, nullptr, tiles.b, sizes.tokens);
+  load_rows<kOutputThreads>(args.c, tile, work.range.group, all_states, nullptr, tiles.c, sizes.tokens);
+  load_rows<kOutputThreads>(args.b, tile, work.range.group, all_states, nullptr, tiles.b, sizes.tokens);
+  output_steps(args, index, work.head(0), tiles.at_side(0));
   __syncthreads();
   tile_product<kOutputThreads, Lies::rows, Lies::columns>(tiles.c, tiles.b, tiles.scores,
                                                           {sizes.tokens, sizes.tokens, sizes.states, false});
-  const bool from_state = tile.starts == 0 || args.has_initial;
-  for (int head = range.begin; head < range.end; ++head) {
-    output_steps(args, range, head, tiles);
+  for (int item = 0; item < work.count(); ++item) {
+    const OutputTiles<T> own = tiles.at_side(work.side(item));
     __syncthreads();
-    weight_scores(sizes, tile.count, tiles);
-    const float* state =
-        args.state_whpn + (range.tile * args.steps.heads + head) * static_cast<std::int64_t>(args.width) * args.states;
-    for (int p0 = 0; p0 < args.width; p0 += sizes.slice) {
-      const Columns columns{p0, min(sizes.slice, args.width - p0), sizes.slice};
-      load_rows<kOutputThreads>(args.x, tile, head, columns, nullptr, tiles.x, sizes.tokens);
-      if (from_state) {
-        load_state<kOutputThreads>(StateSlice{state, args.width, args.states, p0}, tiles.state, sizes,
-                                   [](int, int, const auto&) {});
-        __syncthreads();
-        tile_product<kOutputThreads, Lies::rows, Lies::columns>(tiles.c, tiles.state, tiles.sums,
-                                                                {sizes.tokens, sizes.slice, sizes.states, false});
-      }
-      __syncthreads();
-      tile_product<kOutputThreads, Lies::rows, Lies::rows>(
-          tiles.weighted, tiles.x, tiles.sums,
-          {sizes.tokens, sizes.slice, sizes.tokens, from_state, Shape16::lower, tiles.from_start});
-      __syncthreads();
-      write_output(args, tile, head, columns, tiles);
-      __syncthreads();
+    x_in_flight.store(tile, nullptr, own.x, sizes);
+    if (from_state) state_in_flight.store(own.state, sizes, [](int, int, const auto&) {});
+    __syncthreads();
+    if (item + 1 < work.count()) fetch(item + 1);
+    if (from_state) {
+      tile_product<kOutputThreads, Lies::rows, Lies::columns>(own.c, own.state, own.sums,
+                                                              {sizes.tokens, sizes.slice, sizes.states, false});
     }
+    if (work.begins_head(item)) weight_scores(sizes, tile.count, own);
+    __syncthreads();
+    tile_product<kOutputThreads, Lies::rows, Lies::rows>(
+        own.weighted, own.x, own.sums,
+        {sizes.tokens, sizes.slice, sizes.tokens, from_state, Shape16::lower, own.from_start});
+    if (work.begins_head(item + 1)) output_steps(args, index, work.head(item + 1), tiles.at_side(work.side(item + 1)));
+    __syncthreads();
+    write_output(args, tile, work.head(item), columns_of(item), own);
   }
 }
 

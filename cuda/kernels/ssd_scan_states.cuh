@@ -161,6 +161,20 @@ __device__ void state_factors(const TileStateArgs<T, Sizes>& args, const ScanTil
   }
 }
 
+/// The rows of a slice to global memory; `to` has as many rows as there are.
+template <int kThreads>
+__device__ void store_share(const Tile<float>& sums, const StateSlice& to) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int row = static_cast<int>(threadIdx.x) / kWarp; row < to.width; row += kThreads / kWarp) {
+    float* cells = const_cast<float*>(to.row(row));
+    if (to.states % 4 == 0) {
+      for (int n = 4 * lane; n < to.states; n += 4 * kWarp) store_pack(load_pack<4>(sums.row(row) + n), cells + n);
+    } else {
+      for (int n = lane; n < to.states; n += kWarp) cells[n] = sums.row(row)[n];
+    }
+  }
+}
+
 /// state[p][n] = sum over the tile's tokens of factor * x[p] * b[n], by one block per (tile, part of a group).
 template <class T, class Sizes>
 __global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_constant__ TileStateArgs<T, Sizes> args) {
@@ -171,32 +185,34 @@ __global__ void __launch_bounds__(kStateThreads) tile_states(const __grid_consta
   const Tile<T> x{reinterpret_cast<T*>(shared + at.x), operand_stride(args.sizes, slice)};
   const Tile<float> sums{reinterpret_cast<float*>(shared + at.sums), sum_stride(args.sizes.states)};
   float* factors = reinterpret_cast<float*>(shared + at.factors);
-  const HeadRange range = args.parts.range(blockIdx.x);
-  const ScanTile tile = args.tiles[range.tile];
-  load_rows<kStateThreads>(args.b, tile, range.group, {0, args.states, args.sizes.states}, nullptr, b,
+  const HeadSlices work{args.parts.range(blockIdx.x), args.width, slice};
+  const std::int64_t index = work.range.tile;
+  const ScanTile tile = args.tiles[index];
+  RowsInFlight<kStateThreads, T, Sizes> x_in_flight;
+  const auto fetch = [&](int item) {
+    x_in_flight.fetch({args.x, work.head(item), {work.first_column(item), work.columns(item), slice}}, tile);
+  };
+  const auto prepare_head = [&](int item) {
+    state_factors(args, tile, HeadSteps(args.steps, index, work.head(item)),
+                  factors + work.side(item) * args.sizes.tokens);
+  };
+  if (work.count() == 0) return;
+  fetch(0);
+  load_rows<kStateThreads>(args.b, tile, work.range.group, {0, args.states, args.sizes.states}, nullptr, b,
                            args.sizes.tokens);
-  for (int head = range.begin; head < range.end; ++head) {
-    state_factors(args, tile, HeadSteps(args.steps, range.tile, head), factors);
+  prepare_head(0);
+  for (int item = 0; item < work.count(); ++item) {
     __syncthreads();
-    float* state = args.state_whpn + (range.tile * args.steps.heads + head) * args.width * args.states;
-    for (int p0 = 0; p0 < args.width; p0 += slice) {
-      const int rows = min(slice, args.width - p0);
-      load_rows<kStateThreads>(args.x, tile, head, {p0, rows, slice}, factors, x, args.sizes.tokens);
-      __syncthreads();
-      tile_product<kStateThreads, Lies::columns, Lies::rows>(x, b, sums,
-                                                             {slice, args.sizes.states, args.sizes.tokens, false});
-      __syncthreads();
-      for (int row = static_cast<int>(threadIdx.x) / kWarp; row < rows; row += kStateThreads / kWarp) {
-        float* to = state + static_cast<std::int64_t>(p0 + row) * args.states;
-        const int lane = static_cast<int>(threadIdx.x) % kWarp;
-        if (args.states % 4 == 0) {
-          for (int n = 4 * lane; n < args.states; n += 4 * kWarp) store_pack(load_pack<4>(sums.row(row) + n), to + n);
-        } else {
-          for (int n = lane; n < args.states; n += kWarp) to[n] = sums.row(row)[n];
-        }
-      }
-      __syncthreads();
-    }
+    x_in_flight.store(tile, factors + work.side(item) * args.sizes.tokens, x, args.sizes);
+    if (item + 1 < work.count()) fetch(item + 1);
+    __syncthreads();
+    tile_product<kStateThreads, Lies::columns, Lies::rows>(x, b, sums,
+                                                           {slice, args.sizes.states, args.sizes.tokens, false});
+    if (work.begins_head(item + 1)) prepare_head(item + 1);
+    __syncthreads();
+    float* state = args.state_whpn +
+                   ((index * args.steps.heads + work.head(item)) * args.width + work.first_column(item)) * args.states;
+    store_share<kStateThreads>(sums, {state, work.columns(item), args.states, 0});
   }
 }
 

@@ -107,6 +107,22 @@ struct HeadParts {
   }
 };
 
+/// The work of a block, in order: every slice of P of every head of its range.
+struct HeadSlices {
+  HeadRange range;
+  int width;
+  int slice;
+
+  __device__ int per_head() const { return (width + slice - 1) / slice; }
+  __device__ int count() const { return (range.end - range.begin) * per_head(); }
+  __device__ int head(int item) const { return range.begin + item / per_head(); }
+  __device__ int first_column(int item) const { return item % per_head() * slice; }
+  __device__ int columns(int item) const { return min(slice, width - first_column(item)); }
+  __device__ bool begins_head(int item) const { return item < count() && item % per_head() == 0; }
+  /// Which of two buffers belongs to the item's head.
+  __device__ int side(int item) const { return item / per_head() % 2; }
+};
+
 /// Columns [begin, begin + count) of a row; the tile has `padded` of them.
 struct Columns {
   int begin;
@@ -218,5 +234,119 @@ __device__ void load_state(const StateSlice& slice, const Tile<T>& to, const Siz
     }
   }
 }
+
+template <class Sizes>
+inline constexpr bool kSizesAreFixed = !std::is_same_v<Sizes, ScanTileSizes>;
+
+/// A slice of a state on its way to shared memory: fetch() starts the loads, store() needs their numbers. With sizes
+/// that the compiler knows they wait in registers, so that other work can stand between the two; else store() does
+/// both.
+template <int kThreads, class T, class Sizes>
+class StateInFlight {
+ public:
+  __device__ void fetch(const StateSlice& slice) {
+    slice_ = slice;
+    if constexpr (kSizesAreFixed<Sizes>) {
+      if (slice.states != Sizes::states) return;
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        const int row = row_of(i);
+        value_[i] = slice.has(row) ? load_pack<4>(slice.row(row) + column_of(i)) : Pack<float, 4>{};
+      }
+    }
+  }
+  /// `visit(row, n, values)` sees the numbers before they are rounded, four at a time or one.
+  template <class Visit>
+  __device__ void store(const Tile<T>& to, const Sizes& sizes, const Visit& visit) const {
+    if constexpr (kSizesAreFixed<Sizes>) {
+      if (slice_.states == Sizes::states) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) {
+          if (slice_.has(row_of(i))) visit(row_of(i), column_of(i), value_[i]);
+          Pack<T, 4> rounded;
+#pragma unroll
+          for (int j = 0; j < 4; ++j) rounded.item[j] = from_float<T>(value_[i].item[j]);
+          store_pack(rounded, to.row(row_of(i)) + column_of(i));
+        }
+        return;
+      }
+    }
+    load_state<kThreads>(slice_, to, sizes, visit);
+  }
+
+ private:
+  static constexpr int packs() {
+    if constexpr (kSizesAreFixed<Sizes>) return Sizes::slice * Sizes::states / 4 / kThreads;
+    return 1;
+  }
+  static constexpr int kCount = packs();
+  static __device__ int row_of(int i) { return (static_cast<int>(threadIdx.x) + i * kThreads) / (Sizes::states / 4); }
+  static __device__ int column_of(int i) {
+    return (static_cast<int>(threadIdx.x) + i * kThreads) % (Sizes::states / 4) * 4;
+  }
+
+  StateSlice slice_{};
+  Pack<float, 4> value_[kCount];
+};
+
+/// Rows of x or dy on their way to shared memory, likewise; a slice of P at a time.
+template <int kThreads, class T, class Sizes>
+class RowsInFlight {
+ public:
+  struct Source {
+    ScanRows<const T> rows;
+    int item;
+    Columns columns;
+  };
+
+  __device__ void fetch(const Source& source, const ScanTile& tile) {
+    source_ = source;
+    if constexpr (kSizesAreFixed<Sizes>) {
+      if (!whole()) return;
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        value_[i] = row_of(i) < tile.count ? load_pack<kPack8>(source.rows.at(tile.token(row_of(i)), source.item) +
+                                                               source.columns.begin + column_of(i))
+                                           : Pack<T, kPack8>{};
+      }
+    }
+  }
+  /// Rows are multiplied by their factors when there are any; those that do not exist are zeros.
+  __device__ void store(const ScanTile& tile, const float* factors, const Tile<T>& to, const Sizes& sizes) const {
+    if constexpr (kSizesAreFixed<Sizes>) {
+      if (whole()) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) {
+          Pack<T, kPack8> pack = value_[i];
+          if (factors != nullptr && row_of(i) < tile.count) {
+#pragma unroll
+            for (T& value : pack.item) value = scaled(value, factors[row_of(i)]);
+          }
+          store_pack(pack, to.row(row_of(i)) + column_of(i));
+        }
+        return;
+      }
+    }
+    load_rows<kThreads>(source_.rows, tile, source_.item, source_.columns, factors, to, sizes.tokens);
+  }
+
+ private:
+  static constexpr int kPack8 = 8;
+  static constexpr int packs() {
+    if constexpr (kSizesAreFixed<Sizes>) return Sizes::tokens * Sizes::slice / kPack8 / kThreads;
+    return 1;
+  }
+  static constexpr int kCount = packs();
+  static __device__ int row_of(int i) {
+    return (static_cast<int>(threadIdx.x) + i * kThreads) / (Sizes::slice / kPack8);
+  }
+  static __device__ int column_of(int i) {
+    return (static_cast<int>(threadIdx.x) + i * kThreads) % (Sizes::slice / kPack8) * kPack8;
+  }
+  __device__ bool whole() const { return source_.rows.vector && source_.columns.count == Sizes::slice; }
+
+  Source source_{};
+  Pack<T, kPack8> value_[kCount];
+};
 
 }  // namespace strandline::cuda

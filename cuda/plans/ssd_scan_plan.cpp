@@ -50,7 +50,9 @@ SsdScanPlan plan_ssd_scan(const SsdScanShape& shape, const SsdScanLimits& limits
   // Forward: steps as delta, high, low and a total; backward also the slope, two states, three sums in double.
   plan.forward_tile_bytes = state_bytes + shape.heads * (3 * plan.forward.tokens + 1) * 4 + kTileRecord;
   plan.backward_tile_bytes = 2 * state_bytes + shape.heads * ((4 * plan.backward.tokens + 1) * 4 + 3 * 8) + kTileRecord;
-  plan.forward_window = window(limits.scratch_bytes, plan.forward_tile_bytes);
+  // The backward has two states per tile: the same number of tiles each way. Longer windows are slower: the walk over
+  // them ran at 2 TB/s beyond 2 GiB of states and at 3.5 TB/s below (docs/kernels/ssd_scan.md).
+  plan.forward_window = window(limits.scratch_bytes / 2, plan.forward_tile_bytes);
   plan.backward_window = window(limits.scratch_bytes, plan.backward_tile_bytes);
   return plan;
 }

@@ -56,7 +56,8 @@ constexpr int operand_bytes(const Sizes& sizes, int rows, int columns) {
 }
 constexpr int sum_bytes(int rows, int columns) { return align_shared(rows * sum_stride(columns) * 4); }
 
-/// Byte offsets into shared memory of the kernel that makes a tile's own share of the state.
+/// Byte offsets into shared memory of the kernel that makes a tile's own share of the state. Factors: of this head and
+/// of the next.
 struct StateShared {
   int b, x, sums, factors, total;
 };
@@ -67,7 +68,7 @@ constexpr StateShared state_shared(const Sizes& sizes) {
   at.x = at.b + operand_bytes(sizes, sizes.tokens, sizes.states);
   at.sums = at.x + operand_bytes(sizes, sizes.tokens, sizes.slice);
   at.factors = at.sums + sum_bytes(sizes.slice, sizes.states);
-  at.total = at.factors + align_shared(sizes.tokens * 4);
+  at.total = at.factors + align_shared(2 * sizes.tokens * 4);
   return at;
 }
 
@@ -85,7 +86,7 @@ constexpr OutputShared output_shared(const Sizes& sizes) {
   at.x = at.weighted + operand_bytes(sizes, sizes.tokens, sizes.tokens);
   at.sums = at.x + operand_bytes(sizes, sizes.tokens, sizes.slice);
   at.factors = at.sums + sum_bytes(sizes.tokens, sizes.slice);
-  at.total = at.factors + align_shared(4 * sizes.tokens * 4);
+  at.total = at.factors + align_shared(8 * sizes.tokens * 4);
   return at;
 }
 
@@ -152,7 +153,7 @@ struct SsdScanPlan {
 /// What the plan may use.
 struct SsdScanLimits {
   std::int64_t shared_bytes = 227 * 1024;              ///< of one block
-  std::int64_t scratch_bytes = std::int64_t{2} << 30;  ///< for the states of a window
+  std::int64_t scratch_bytes = std::int64_t{4} << 30;  ///< for the states of a window
 };
 
 /// The longest tiles whose matrices fit in shared memory. @throws ContractError naming N when none does.
