@@ -263,7 +263,9 @@ bool Matmul::runs(const MatmulKind& kind, const Choice& choice) const {
       if (kind.has_bias) product.bias = static_cast<const float*>(zeros(DType::f32, 1, product.columns));
       for (const bool accumulate : {false, true}) {
         product.accumulate = accumulate;
-        if (enqueue(product, choice) != CUBLAS_STATUS_SUCCESS) return false;
+        if (enqueue(product, choice) == CUBLAS_STATUS_SUCCESS) continue;
+        cudaGetLastError();  // a refusal must not come up again at the next launch
+        return false;
       }
     }
   }

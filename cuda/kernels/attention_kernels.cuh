@@ -71,14 +71,15 @@ __device__ __forceinline__ float sum_of_row(float value) {
   return value;
 }
 
-/// Softmax of rows that are seen a tile at a time.
+/// Softmax of rows that are seen a tile at a time, and the sums that it weighs.
 struct RunningSoftmax {
   float top[kEach];
   float total[kEach];
+  Patch sums;
 };
 
 /// Products become weights relative to the largest score so far; sums of earlier tiles are shrunk to match.
-__device__ __forceinline__ void soften(Patch& products, int keys, float scale, RunningSoftmax& softmax, Patch& sums) {
+__device__ __forceinline__ void soften(Patch& products, int keys, float scale, RunningSoftmax& softmax) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   for (int i = 0; i < kEach; ++i) {
     float largest = -INFINITY;
@@ -95,22 +96,21 @@ __device__ __forceinline__ void soften(Patch& products, int keys, float scale, R
     }
     softmax.total[i] = fmaf(softmax.total[i], shrink, sum_of_row(total));
     softmax.top[i] = top;
-    for (int c = 0; c < kEach; ++c) sums[i][c] *= shrink;
+    for (int c = 0; c < kEach; ++c) softmax.sums[i][c] *= shrink;
   }
 }
 
 __device__ __forceinline__ void store_attention(const AttentionKernelArgs& args, const Share& share, const Place& place,
-                                                const RunningSoftmax& softmax, Patch& sums) {
+                                                RunningSoftmax& softmax) {
   const bool is_empty = share.other_begin == share.other_end;
   for (int i = 0; i < kEach; ++i) {
     const int row = static_cast<int>(threadIdx.x) / kLanes * kEach + i;
-    for (int c = 0; c < kEach; ++c) sums[i][c] = is_empty ? 0.0F : sums[i][c] / softmax.total[i];
+    for (int c = 0; c < kEach; ++c) softmax.sums[i][c] = is_empty ? 0.0F : softmax.sums[i][c] / softmax.total[i];
     if (args.log_sum == nullptr || place.columns.x > 0 || threadIdx.x % kLanes != 0 || row >= share.rows) continue;
     args.log_sum[(share.begin + row) * args.log_sum_stride + place.head] =
         is_empty ? -INFINITY : softmax.top[i] + logf(softmax.total[i]);
   }
-  store_tile(sums, args.y, share.begin * args.y.token_stride + place.head * args.y.head_stride, share.rows,
-             place.columns);
+  store_tile(softmax.sums, rows_at(args.y, share.begin, place.head, share.rows), place.columns);
 }
 
 __global__ __launch_bounds__(kTileThreads, 2) void attention_kernel(const AttentionKernelArgs args) {
@@ -122,21 +122,17 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_kernel(const Attent
   if (!find_share(args.sides, blockIdx.x, share)) return;
   const Place place = place_of_block(args.heads, args.width);
   OwnRows q{rows_at(args.q, share.begin, place.head, share.rows), q_tile};
-  RunningSoftmax softmax;
-  for (int i = 0; i < kEach; ++i) {
-    softmax.top[i] = -INFINITY;
-    softmax.total[i] = 0.0F;
-  }
-  Patch sums{};
+  RunningSoftmax softmax{};
+  for (int i = 0; i < kEach; ++i) softmax.top[i] = -INFINITY;
   for (std::int64_t u = share.other_begin; u < share.other_end; u += kTile) {
     const int keys = rows_left(u, share.other_end);
     Patch weights{};
-    add_products(q, rows_at(args.k, u, place.head, keys), others_tile, args.width, weights);
-    soften(weights, keys, args.scale, softmax, sums);
-    share_weights(weights, rows_at(args.v, u, place.head, keys), place.columns, weights_tile, others_tile);
-    add_weighted(weights_tile, others_tile, keys, sums);
+    add_products(q, {rows_at(args.k, u, place.head, keys), others_tile}, args.width, weights);
+    soften(weights, keys, args.scale, softmax);
+    share_weights(weights, {rows_at(args.v, u, place.head, keys), others_tile}, place.columns, weights_tile);
+    add_weighted(weights_tile, others_tile, keys, softmax.sums);
   }
-  store_attention(args, share, place, softmax, sums);
+  store_attention(args, share, place, softmax);
 }
 
 /// drop[t, h] = dy[t, h] . y[t, h]: a warp each.
@@ -154,29 +150,34 @@ __device__ __forceinline__ float element_of(const Heads& of, std::int64_t offset
 }
 
 __global__ __launch_bounds__(kTileThreads) void attention_drop_kernel(const DropArgs args) {
-  const std::int64_t index = blockIdx.x * std::int64_t{kTileThreads / 32} + threadIdx.x / 32;
+  const std::int64_t index = blockIdx.x * std::int64_t{kTileThreads / kWarp} + threadIdx.x / kWarp;
   if (index >= args.tokens * args.heads) return;  // whole warps
   const std::int64_t token = index / args.heads;
   const auto head = static_cast<int>(index % args.heads);
   const std::int64_t dy = token * args.dy.token_stride + head * args.dy.head_stride;
   const std::int64_t y = token * args.y.token_stride + head * args.y.head_stride;
   float sum = 0.0F;
-  for (int p = static_cast<int>(threadIdx.x) % 32; p < args.width; p += 32) {
+  for (int p = static_cast<int>(threadIdx.x) % kWarp; p < args.width; p += kWarp) {
     sum = fmaf(element_of(args.dy, dy + p), element_of(args.y, y + p), sum);
   }
-  for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, step);
-  if (threadIdx.x % 32 == 0) args.drop_th[index] = sum;
+  sum = warp_sum(sum);
+  if (threadIdx.x % kWarp == 0) args.drop_th[index] = sum;
 }
 
+/// Of the queries of a thread's rows.
+struct OwnQueries {
+  float scale;
+  float log_sum[kEach];
+  float drop[kEach];
+};
+
 /// Products q . k and dy . v become ds, zero where there is no key.
-__device__ __forceinline__ void slopes_of_queries(const AttentionBackwardKernelArgs& args,
-                                                  const float (&log_sum)[kEach], const float (&drop)[kEach], int keys,
-                                                  Patch& products, const Patch& da) {
+__device__ __forceinline__ void slopes_of_queries(const OwnQueries& own, int keys, Patch& products, const Patch& da) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   for (int i = 0; i < kEach; ++i) {
     for (int j = 0; j < kEach; ++j) {
-      const float a = expf(fmaf(args.scale, products[i][j], -log_sum[i]));
-      products[i][j] = x + kLanes * j < keys ? args.scale * a * (da[i][j] - drop[i]) : 0.0F;
+      const float a = expf(fmaf(own.scale, products[i][j], -own.log_sum[i]));
+      products[i][j] = x + kLanes * j < keys ? own.scale * a * (da[i][j] - own.drop[i]) : 0.0F;
     }
   }
 }
@@ -192,49 +193,55 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_dq_kernel(const Att
   const Place place = place_of_block(args.heads, args.width);
   OwnRows q{rows_at(args.q, share.begin, place.head, share.rows), q_tile};
   OwnRows dy{rows_at(args.dy, share.begin, place.head, share.rows), dy_tile};
-  float log_sum[kEach];
-  float drop[kEach];
+  OwnQueries own{.scale = args.scale};
   for (int i = 0; i < kEach; ++i) {
     const int row = static_cast<int>(threadIdx.x) / kLanes * kEach + i;
-    log_sum[i] = row < share.rows ? args.log_sum.at(share.begin + row, place.head) : 0.0F;
-    drop[i] = row < share.rows ? args.drop.at(share.begin + row, place.head) : 0.0F;
+    own.log_sum[i] = row < share.rows ? args.log_sum.at(share.begin + row, place.head) : 0.0F;
+    own.drop[i] = row < share.rows ? args.drop.at(share.begin + row, place.head) : 0.0F;
   }
   Patch sums{};
   for (std::int64_t u = share.other_begin; u < share.other_end; u += kTile) {
     const int keys = rows_left(u, share.other_end);
-    const TileRows k = rows_at(args.k, u, place.head, keys);
+    const OtherRows k{rows_at(args.k, u, place.head, keys), others_tile};
     Patch ds{};
     Patch da{};
-    add_products(q, k, others_tile, args.width, ds);
-    add_products(dy, rows_at(args.v, u, place.head, keys), others_tile, args.width, da);
-    slopes_of_queries(args, log_sum, drop, keys, ds, da);
-    share_weights(ds, k, place.columns, weights_tile, others_tile);
+    add_products(q, k, args.width, ds);
+    add_products(dy, {rows_at(args.v, u, place.head, keys), others_tile}, args.width, da);
+    slopes_of_queries(own, keys, ds, da);
+    share_weights(ds, k, place.columns, weights_tile);
     add_weighted(weights_tile, others_tile, keys, sums);
   }
-  store_tile(sums, args.dq, share.begin * args.dq.token_stride + place.head * args.dq.head_stride, share.rows,
-             place.columns);
+  store_tile(sums, rows_at(args.dq, share.begin, place.head, share.rows), place.columns);
 }
 
+/// Up to 64 queries that a block of keys meets.
+struct OtherQueries {
+  std::int64_t first;
+  int count;
+  int head;
+};
+
 /// Products k . q become the weights a, zero where there is no query.
-__device__ __forceinline__ void weights_of_keys(const AttentionBackwardKernelArgs& args, std::int64_t t, int queries,
-                                                int head, Patch& products) {
+__device__ __forceinline__ void weights_of_keys(const AttentionBackwardKernelArgs& args, const OtherQueries& queries,
+                                                Patch& products) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   for (int j = 0; j < kEach; ++j) {
     const int query = x + kLanes * j;
-    const float log_sum = query < queries ? args.log_sum.at(t + query, head) : 0.0F;
+    const bool exists = query < queries.count;
+    const float log_sum = exists ? args.log_sum.at(queries.first + query, queries.head) : 0.0F;
     for (int i = 0; i < kEach; ++i) {
-      products[i][j] = query < queries ? expf(fmaf(args.scale, products[i][j], -log_sum)) : 0.0F;
+      products[i][j] = exists ? expf(fmaf(args.scale, products[i][j], -log_sum)) : 0.0F;
     }
   }
 }
 
 /// Weights a become ds.
-__device__ __forceinline__ void slopes_of_keys(const AttentionBackwardKernelArgs& args, std::int64_t t, int queries,
-                                               int head, Patch& weights, const Patch& da) {
+__device__ __forceinline__ void slopes_of_keys(const AttentionBackwardKernelArgs& args, const OtherQueries& queries,
+                                               Patch& weights, const Patch& da) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   for (int j = 0; j < kEach; ++j) {
     const int query = x + kLanes * j;
-    const float drop = query < queries ? args.drop.at(t + query, head) : 0.0F;
+    const float drop = query < queries.count ? args.drop.at(queries.first + query, queries.head) : 0.0F;
     for (int i = 0; i < kEach; ++i) weights[i][j] = args.scale * weights[i][j] * (da[i][j] - drop);
   }
 }
@@ -253,31 +260,29 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_dkv_kernel(const At
   Patch dk{};
   Patch dv{};
   for (std::int64_t t = share.other_begin; t < share.other_end; t += kTile) {
-    const int queries = rows_left(t, share.other_end);
-    const TileRows q = rows_at(args.q, t, place.head, queries);
-    const TileRows dy = rows_at(args.dy, t, place.head, queries);
+    const OtherQueries queries{t, rows_left(t, share.other_end), place.head};
+    const OtherRows q{rows_at(args.q, t, place.head, queries.count), others_tile};
+    const OtherRows dy{rows_at(args.dy, t, place.head, queries.count), others_tile};
     Patch weights{};
-    add_products(k, q, others_tile, args.width, weights);
-    weights_of_keys(args, t, queries, place.head, weights);
+    add_products(k, q, args.width, weights);
+    weights_of_keys(args, queries, weights);
     if (args.dv.data != nullptr) {
-      share_weights(weights, dy, place.columns, weights_tile, others_tile);
-      add_weighted(weights_tile, others_tile, queries, dv);
+      share_weights(weights, dy, place.columns, weights_tile);
+      add_weighted(weights_tile, others_tile, queries.count, dv);
     }
     if (args.dk.data != nullptr) {
       Patch da{};
-      add_products(v, dy, others_tile, args.width, da);
-      slopes_of_keys(args, t, queries, place.head, weights, da);
-      share_weights(weights, q, place.columns, weights_tile, others_tile);
-      add_weighted(weights_tile, others_tile, queries, dk);
+      add_products(v, dy, args.width, da);
+      slopes_of_keys(args, queries, weights, da);
+      share_weights(weights, q, place.columns, weights_tile);
+      add_weighted(weights_tile, others_tile, queries.count, dk);
     }
   }
   if (args.dk.data != nullptr) {
-    store_tile(dk, args.dk, share.begin * args.dk.token_stride + place.head * args.dk.head_stride, share.rows,
-               place.columns);
+    store_tile(dk, rows_at(args.dk, share.begin, place.head, share.rows), place.columns);
   }
   if (args.dv.data != nullptr) {
-    store_tile(dv, args.dv, share.begin * args.dv.token_stride + place.head * args.dv.head_stride, share.rows,
-               place.columns);
+    store_tile(dv, rows_at(args.dv, share.begin, place.head, share.rows), place.columns);
   }
 }
 

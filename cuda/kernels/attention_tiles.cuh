@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "cuda/base/element.cuh"
+#include "cuda/kernels/sequences.cuh"
 
 namespace strandline::cuda {
 
@@ -90,22 +91,27 @@ struct OwnRows {
   bool is_loaded = false;
 };
 
+/// Those of the other side, and where their columns come to lie.
+struct OtherRows {
+  TileRows rows;
+  float* tile;
+};
+
 /// products[i][j] += own row 4 y + i . other row x + 16 j, for thread (x, y). All threads of the block must call.
-__device__ __forceinline__ void add_products(OwnRows& own, const TileRows& others, float* others_tile, int width,
-                                             Patch& products) {
+__device__ __forceinline__ void add_products(OwnRows& own, const OtherRows& others, int width, Patch& products) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   const int y = static_cast<int>(threadIdx.x) / kLanes;
   for (int begin = 0; begin < width; begin += kTile) {
     __syncthreads();  // whoever read the tiles is done
     if (!own.is_loaded) load_tile(own.rows, begin, width, own.tile);
-    load_tile(others, begin, width, others_tile);
+    load_tile(others.rows, begin, width, others.tile);
     __syncthreads();
     const int columns = min(kTile, width - begin);
     for (int column = 0; column < columns; column += 4) {
       float4 a[kEach];
       for (int i = 0; i < kEach; ++i) a[i] = four_of(own.tile, y * kEach + i, column);
       for (int j = 0; j < kEach; ++j) {
-        const float4 b = four_of(others_tile, x + kLanes * j, column);
+        const float4 b = four_of(others.tile, x + kLanes * j, column);
         for (int i = 0; i < kEach; ++i) {
           float& sum = products[i][j];
           sum = fmaf(a[i].x, b.x, sum);
@@ -119,17 +125,17 @@ __device__ __forceinline__ void add_products(OwnRows& own, const TileRows& other
   own.is_loaded = width <= kTile;
 }
 
-/// Puts what add_products laid out into shared memory, and columns from `column_begin` on of the others beside it. All
-/// threads of the block must call.
-__device__ __forceinline__ void share_weights(const Patch& weights, const TileRows& others, int2 columns,
-                                              float* weights_tile, float* others_tile) {
+/// Puts what add_products laid out into shared memory, and columns from columns.x on of the others (columns.y wide)
+/// beside it. All threads of the block must call.
+__device__ __forceinline__ void share_weights(const Patch& weights, const OtherRows& others, int2 columns,
+                                              float* weights_tile) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   const int y = static_cast<int>(threadIdx.x) / kLanes;
   __syncthreads();
   for (int i = 0; i < kEach; ++i) {
     for (int j = 0; j < kEach; ++j) weights_tile[(y * kEach + i) * kTileStride + x + kLanes * j] = weights[i][j];
   }
-  load_tile(others, columns.x, columns.y, others_tile);
+  load_tile(others.rows, columns.x, columns.y, others.tile);
   __syncthreads();
 }
 
@@ -159,21 +165,31 @@ __device__ __forceinline__ void add_weighted(const float* weights_tile, const fl
   }
 }
 
-/// Writes sums[i][c] of thread (x, y) to column column_begin + 4 x + c of row 4 y + i, where there is one.
-__device__ __forceinline__ void store_tile(const Patch& sums, const HeadsOut& to, std::int64_t offset, int rows,
-                                           int2 columns) {
+/// Rows of a result, as TileRows.
+struct TileRowsOut {
+  const HeadsOut& to;
+  std::int64_t offset;  ///< of the first element
+  int rows;
+};
+
+__device__ __forceinline__ TileRowsOut rows_at(const HeadsOut& to, std::int64_t token, int head, int rows) {
+  return {to, token * to.token_stride + head * to.head_stride, rows};
+}
+
+/// Writes sums[i][c] of thread (x, y) to column columns.x + 4 x + c of row 4 y + i, where there is one.
+__device__ __forceinline__ void store_tile(const Patch& sums, const TileRowsOut& out, int2 columns) {
   const int x = static_cast<int>(threadIdx.x) % kLanes;
   const int y = static_cast<int>(threadIdx.x) / kLanes;
   for (int i = 0; i < kEach; ++i) {
     for (int c = 0; c < kEach; ++c) {
       const int row = y * kEach + i;
       const int column = columns.x + x * kEach + c;
-      if (row >= rows || column >= columns.y) continue;
-      const std::int64_t place = offset + row * to.token_stride + column;
-      if (to.is_bf16) {
-        static_cast<bf16*>(to.data)[place] = from_float<bf16>(sums[i][c]);
+      if (row >= out.rows || column >= columns.y) continue;
+      const std::int64_t place = out.offset + row * out.to.token_stride + column;
+      if (out.to.is_bf16) {
+        static_cast<bf16*>(out.to.data)[place] = from_float<bf16>(sums[i][c]);
       } else {
-        static_cast<float*>(to.data)[place] = sums[i][c];
+        static_cast<float*>(out.to.data)[place] = sums[i][c];
       }
     }
   }
@@ -196,25 +212,17 @@ struct Share {
 
 /// Sequence s gets the slots from begin(s) / 64 + s on. With b = begin(s) and e = begin(s + 1) there are
 /// e / 64 - b / 64 + 1 of them (rounded down each), and that is at least the (e - b) / 64, rounded up, that it needs.
-/// No list of tiles is made or sent. T / 64 + S slots are enough. @returns false for a slot without rows
+/// No list of tiles is made or sent. T / 64 + S slots are enough. A whole warp must call. @returns false for a slot
+/// without rows
 __device__ __forceinline__ bool find_share(const Sides& sides, std::int64_t slot, Share& share) {
-  std::int64_t low = 0;
-  std::int64_t high = sides.sequences;
-  while (high - low > 1) {
-    const std::int64_t middle = (low + high) / 2;
-    if (sides.own_begin[middle] / kTile + middle <= slot) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  const std::int64_t first = sides.own_begin[low];
-  const std::int64_t end = sides.own_begin[low + 1];
-  share.begin = first + (slot - first / kTile - low) * kTile;
+  const auto first_slot_of = [&](std::int64_t s) { return sides.own_begin[s] / kTile + s; };
+  const std::int64_t s = last_not_above(first_slot_of, sides.sequences, slot);
+  const std::int64_t end = sides.own_begin[s + 1];
+  share.begin = sides.own_begin[s] + (slot - first_slot_of(s)) * kTile;
   if (share.begin >= end) return false;
-  share.rows = static_cast<int>(min(static_cast<long long>(kTile), static_cast<long long>(end - share.begin)));
-  share.other_begin = sides.other_begin[low];
-  share.other_end = sides.other_begin[low + 1];
+  share.rows = static_cast<int>(min(std::int64_t{kTile}, end - share.begin));
+  share.other_begin = sides.other_begin[s];
+  share.other_end = sides.other_begin[s + 1];
   return true;
 }
 

@@ -94,6 +94,13 @@ __device__ __forceinline__ ConvLane conv_lane(const ConvInputs& in, std::int64_t
   return lane;
 }
 
+/// Where a thread is at work.
+struct ConvAt {
+  const ConvInputs& in;
+  const ConvPart& part;
+  const ConvLane& lane;
+};
+
 /// Taps of a thread's channels. kTaps is the number of taps, or 8 for any number up to 8: then the first `skipped` are
 /// left out of every sum rather than multiplied by zero, which would spread NaN.
 template <int kTaps>
@@ -124,10 +131,11 @@ __device__ __forceinline__ ConvTaps<kTaps> load_taps(const ConvInputs& in, const
 
 /// The inputs at one place; before place 0 from the initial state, or zeros.
 template <class X>
-__device__ __forceinline__ void load_input(const ConvInputs& in, const ConvPart& part, std::int64_t place,
-                                           const ConvLane& lane, float (&value)[kPack]) {
+__device__ __forceinline__ void load_input(const ConvAt& at, std::int64_t place, float (&value)[kPack]) {
+  const ConvInputs& in = at.in;
+  const ConvLane& lane = at.lane;
   if (place >= 0) {
-    const RawPack<X> raw = load_pack<X>(in.x, part.token(place) * in.x.stride + lane.channel, lane.count);
+    const RawPack<X> raw = load_pack<X>(in.x, at.part.token(place) * in.x.stride + lane.channel, lane.count);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) value[i] = raw.get(i);
     return;
@@ -135,18 +143,17 @@ __device__ __forceinline__ void load_input(const ConvInputs& in, const ConvPart&
   const bool given = in.initial.data != nullptr;
 #pragma unroll
   for (int i = 0; i < kPack; ++i) {
-    value[i] = given && i < lane.count ? in.initial.row(part.sequence, place + in.taps - 1)[lane.channel + i] : 0.0F;
+    value[i] = given && i < lane.count ? in.initial.row(at.part.sequence, place + in.taps - 1)[lane.channel + i] : 0.0F;
   }
 }
 
 /// The kTaps - 1 inputs before `place`, oldest first.
 template <class X, int kTaps>
-__device__ __forceinline__ void load_window(const ConvInputs& in, const ConvPart& part, std::int64_t place,
-                                            const ConvLane& lane, float (&window)[kTaps][kPack]) {
+__device__ __forceinline__ void load_window(const ConvAt& at, std::int64_t place, float (&window)[kTaps][kPack]) {
 #pragma unroll
   for (int k = 0; k < kTaps - 1; ++k) {
-    if (kTaps < 8 || k >= kTaps - in.taps) {
-      load_input<X>(in, part, place - (kTaps - 1) + k, lane, window[k]);
+    if (kTaps < 8 || k >= kTaps - at.in.taps) {
+      load_input<X>(at, place - (kTaps - 1) + k, window[k]);
     } else {
 #pragma unroll
       for (int i = 0; i < kPack; ++i) window[k][i] = 0.0F;
@@ -177,15 +184,20 @@ __device__ __forceinline__ void shift(float (&window)[kTaps][kPack]) {
 /// Places of the walk whose inputs are fetched together.
 inline constexpr int kConvBatch = 4;
 
-/// Inputs of places [place, place + 4) as far as they lie before `last`; zeros beyond.
+/// Places of a walk that are still to come.
+struct PlacesLeft {
+  std::int64_t next, last;
+};
+
+/// The next four places of x as far as there are; zeros beyond.
 template <class T>
-__device__ __forceinline__ void load_batch(const RowTensor& x, const ConvPart& part, std::int64_t place,
-                                           std::int64_t last, const ConvLane& lane, RawPack<T> (&batch)[kConvBatch]) {
-  const std::int64_t step = part.reverse ? -x.stride : x.stride;
-  const std::int64_t first = part.token(place) * x.stride + lane.channel;
+__device__ __forceinline__ void load_batch(const ConvAt& at, const RowTensor& x, const PlacesLeft& places,
+                                           RawPack<T> (&batch)[kConvBatch]) {
+  const std::int64_t step = at.part.reverse ? -x.stride : x.stride;
+  const std::int64_t first = at.part.token(places.next) * x.stride + at.lane.channel;
 #pragma unroll
   for (int b = 0; b < kConvBatch; ++b) {
-    batch[b] = load_pack<T>(x, first + b * step, place + b < last ? lane.count : 0);
+    batch[b] = load_pack<T>(x, first + b * step, places.next + b < places.last ? at.lane.count : 0);
   }
 }
 
@@ -193,14 +205,15 @@ __device__ __forceinline__ void load_batch(const RowTensor& x, const ConvPart& p
 template <class T, int kTaps>
 __device__ __forceinline__ void convolve_part(const ConvForward& conv, const ConvTaps<kTaps>& taps,
                                               const ConvPart& part, const ConvLane& lane) {
+  const ConvAt at{conv.in, part, lane};
   float window[kTaps][kPack];
   RawPack<T> x[kConvBatch];
   RawPack<T> next[kConvBatch];
-  load_batch(conv.in.x, part, part.first, part.last, lane, x);
-  load_window<T, kTaps>(conv.in, part, part.first, lane, window);
+  load_batch(at, conv.in.x, {part.first, part.last}, x);
+  load_window<T, kTaps>(at, part.first, window);
   const std::int64_t step = part.reverse ? -conv.y.stride : conv.y.stride;
   for (std::int64_t place = part.first; place < part.last; place += kConvBatch) {
-    load_batch(conv.in.x, part, place + kConvBatch, part.last, lane, next);
+    load_batch(at, conv.in.x, {place + kConvBatch, part.last}, next);
     const std::int64_t first = part.token(place) * conv.y.stride + lane.channel;
 #pragma unroll
     for (int b = 0; b < kConvBatch; ++b) {
@@ -286,13 +299,13 @@ __device__ __forceinline__ void store_sums(const ConvBackward& conv, const ConvT
 }
 
 /// The gradient of the final state that reaches this place, or zeros.
-__device__ __forceinline__ void load_dfinal(const ConvBackward& conv, const ConvPart& part, std::int64_t place,
-                                            const ConvLane& lane, float (&value)[kPack]) {
-  const std::int64_t j = place - (part.length() - (conv.in.taps - 1));
-  const bool reached = conv.dfinal.data != nullptr && j >= 0 && place < part.length();
+__device__ __forceinline__ void load_dfinal(const ConvStates& dfinal, const ConvAt& at, std::int64_t place,
+                                            float (&value)[kPack]) {
+  const std::int64_t j = place - (at.part.length() - (at.in.taps - 1));
+  const bool reached = dfinal.data != nullptr && j >= 0 && place < at.part.length();
 #pragma unroll
   for (int i = 0; i < kPack; ++i) {
-    value[i] = reached && i < lane.count ? conv.dfinal.row(part.sequence, j)[lane.channel + i] : 0.0F;
+    value[i] = reached && i < at.lane.count ? dfinal.row(at.part.sequence, j)[at.lane.channel + i] : 0.0F;
   }
 }
 
@@ -303,17 +316,33 @@ struct ConvWalk {
   float gradient[kTaps][kPack];  // of the same inputs, from du at places up to i
 };
 
+/// The walk back through one part, and what it takes at one place.
+template <int kTaps>
+struct ConvBack {
+  const ConvBackward& conv;
+  const ConvTaps<kTaps>& taps;
+  const ConvAt& at;
+};
+template <class T>
+struct ConvPlace {
+  std::int64_t place;
+  const RawPack<T>& x;
+  const RawPack<T>& dy;
+};
+
 // One place i of the walk: takes du there to the gradients of the last K inputs, the oldest of which is then complete.
 template <class T, int kTaps>
-__device__ __forceinline__ void step_back(const ConvBackward& conv, const ConvTaps<kTaps>& taps, const ConvPart& part,
-                                          const ConvLane& lane, std::int64_t place, const RawPack<T>& x,
-                                          const RawPack<T>& dy, ConvWalk<kTaps>& walk, ConvSums<kTaps>& sums) {
-  load_dfinal(conv, part, place, lane, walk.gradient[kTaps - 1]);
-  const bool counts = place < part.last;  // beyond, the place belongs to the next run: only its du is needed here
+__device__ __forceinline__ void step_back(const ConvBack<kTaps>& back, const ConvPlace<T>& here, ConvWalk<kTaps>& walk,
+                                          ConvSums<kTaps>& sums) {
+  const ConvBackward& conv = back.conv;
+  const ConvTaps<kTaps>& taps = back.taps;
+  const ConvPart& part = back.at.part;
+  load_dfinal(conv.dfinal, back.at, here.place, walk.gradient[kTaps - 1]);
+  const bool counts = here.place < part.last;  // beyond, the place is the next run's: only its du is needed here
 #pragma unroll
   for (int i = 0; i < kPack; ++i) {
-    walk.window[kTaps - 1][i] = x.get(i);
-    const float du = conv_du(conv.in.silu, convolve(taps, walk.window, i), dy.get(i));
+    walk.window[kTaps - 1][i] = here.x.get(i);
+    const float du = conv_du(conv.in.silu, convolve(taps, walk.window, i), here.dy.get(i));
     if (counts) sums.dbias[i] += du;
 #pragma unroll
     for (int k = 0; k < kTaps; ++k) {
@@ -322,7 +351,7 @@ __device__ __forceinline__ void step_back(const ConvBackward& conv, const ConvTa
       if (counts) sums.dweight[k][i] = fmaf(du, walk.window[k][i], sums.dweight[k][i]);
     }
   }
-  const std::int64_t done = place - (conv.in.taps - 1);
+  const std::int64_t done = here.place - (conv.in.taps - 1);
   if (conv.dx.data != nullptr && done >= part.first) {
     float dx[kPack];
 #pragma unroll
@@ -333,7 +362,7 @@ __device__ __forceinline__ void step_back(const ConvBackward& conv, const ConvTa
         if (kTaps == 8 && k == taps.skipped) dx[i] = walk.gradient[k][i];
       }
     }
-    store_pack<T>(conv.dx, part.token(done) * conv.dx.stride + lane.channel, lane.count, dx);
+    store_pack<T>(conv.dx, part.token(done) * conv.dx.stride + back.at.lane.channel, back.at.lane.count, dx);
   }
   shift(walk.window);
   shift(walk.gradient);
@@ -342,43 +371,43 @@ __device__ __forceinline__ void step_back(const ConvBackward& conv, const ConvTa
 // After the sequence's last place the K - 1 youngest gradients are complete as well: walk.gradient[k] is that of place
 // end - (kTaps - 1) + k.
 template <class T, int kTaps>
-__device__ __forceinline__ void store_youngest(const ConvBackward& conv, const ConvPart& part, const ConvLane& lane,
-                                               const ConvWalk<kTaps>& walk) {
+__device__ __forceinline__ void store_youngest(const RowTensor& dx, const ConvAt& at, const ConvWalk<kTaps>& walk) {
 #pragma unroll
   for (int k = 0; k < kTaps - 1; ++k) {
-    const std::int64_t place = part.length() - (kTaps - 1) + k;
-    if (k < kTaps - conv.in.taps || place < part.first || place >= part.last) continue;
-    store_pack<T>(conv.dx, part.token(place) * conv.dx.stride + lane.channel, lane.count, walk.gradient[k]);
+    const std::int64_t place = at.part.length() - (kTaps - 1) + k;
+    if (k < kTaps - at.in.taps || place < at.part.first || place >= at.part.last) continue;
+    store_pack<T>(dx, at.part.token(place) * dx.stride + at.lane.channel, at.lane.count, walk.gradient[k]);
   }
 }
 
 template <class T, int kTaps>
 __device__ __forceinline__ void back_through_part(const ConvBackward& conv, const ConvTaps<kTaps>& taps,
-                                                  const ConvPart& part, const ConvLane& lane, ConvSums<kTaps>& sums) {
+                                                  const ConvAt& at, ConvSums<kTaps>& sums) {
   constexpr std::int64_t kPlacesOfSum = 2048;
+  const ConvPart& part = at.part;
   ConvWalk<kTaps> walk;
 #pragma unroll
   for (int k = 0; k < kTaps; ++k) {
 #pragma unroll
     for (int i = 0; i < kPack; ++i) walk.gradient[k][i] = 0.0F;
   }
-  load_window<T, kTaps>(conv.in, part, part.first, lane, walk.window);
+  load_window<T, kTaps>(at, part.first, walk.window);
   const bool wants_dx = conv.dx.data != nullptr;
   const std::int64_t stop = wants_dx ? min(part.last + conv.in.taps - 1, part.length()) : part.last;
   for (std::int64_t place = part.first; place < stop; place += kConvBatch) {
     const auto here = static_cast<int>(min(std::int64_t{kConvBatch}, stop - place));
     RawPack<T> x[kConvBatch];
     RawPack<T> dy[kConvBatch];
-    load_batch(conv.in.x, part, place, stop, lane, x);
-    load_batch(conv.dy, part, place, stop, lane, dy);
+    load_batch(at, conv.in.x, {place, stop}, x);
+    load_batch(at, conv.dy, {place, stop}, dy);
 #pragma unroll
     for (int b = 0; b < kConvBatch; ++b) {
-      if (b < here) step_back<T>(conv, taps, part, lane, place + b, x[b], dy[b], walk, sums);
+      if (b < here) step_back<T, kTaps>({conv, taps, at}, {place + b, x[b], dy[b]}, walk, sums);
     }
     sums.places += here;
-    if (sums.places >= kPlacesOfSum) store_sums(conv, taps, lane, sums);
+    if (sums.places >= kPlacesOfSum) store_sums(conv, taps, at.lane, sums);
   }
-  if (wants_dx && stop == part.length()) store_youngest<T>(conv, part, lane, walk);
+  if (wants_dx && stop == part.length()) store_youngest<T>(conv.dx, at, walk);
 }
 
 template <class T, int kTaps>
@@ -396,7 +425,8 @@ __global__ void __launch_bounds__(kConvThreads) conv1d_backward_kernel(ConvBackw
   clear(sums);
   for_each_part(conv.in.sequences, first, begin, end,
                 [&](std::int64_t s, std::int64_t part_begin, std::int64_t part_end) {
-                  back_through_part<T>(conv, taps, conv_part(conv.in, s, part_begin, part_end), lane, sums);
+                  const ConvPart part = conv_part(conv.in, s, part_begin, part_end);
+                  back_through_part<T>(conv, taps, {conv.in, part, lane}, sums);
                 });
   store_sums(conv, taps, lane, sums);
 }

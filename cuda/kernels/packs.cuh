@@ -146,4 +146,22 @@ __device__ __forceinline__ void store_pack(const RowTensor& tensor, std::int64_t
   }
 }
 
+/// A gradient that is written or, where its contract says so, added to what is there.
+struct GradientTensor {
+  RowTensor rows;
+  bool accumulate = false;
+};
+
+/// The first `count` (0 to 4) of the values.
+template <class T>
+__device__ __forceinline__ void store_gradient(const GradientTensor& to, std::int64_t offset, int count,
+                                               float (&value)[kPack]) {
+  if (to.accumulate) {
+    const RawPack<T> before = load_pack<T>(to.rows, offset, count);
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) value[i] = before.get(i) + value[i];
+  }
+  store_pack<T>(to.rows, offset, count, value);
+}
+
 }  // namespace strandline::cuda

@@ -49,6 +49,16 @@ void with_row_place(std::int64_t width, const char* op, const Body& body, const 
                       std::to_string(kWidestRow) + " on a GPU. Use more groups, or --device cpu");
 }
 
+/// Calls launch(element, place) for tensors of one type. `width` is that of a group of channels: its first channel must
+/// be aligned as the row is.
+template <int kMostPacks, class Launch>
+void with_row_kernel(std::int64_t width, const char* op, std::initializer_list<ConstView> tensors,
+                     const Launch& launch) {
+  with_row_place<kMostPacks>(
+      width, op, [&](auto place) { with_pack_type(width, tensors, [&](auto element) { launch(element, place); }); },
+      [&](auto place) { launch(AnyElement{}, place); });
+}
+
 /// Sums over the threads of each row, in one fixed order; every thread of the row gets them. All threads of the block
 /// must call. `scratch` holds kCount * kWarps numbers.
 template <class Place, int kCount>

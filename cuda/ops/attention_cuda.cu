@@ -7,6 +7,7 @@
 #include "cuda/base/element.cuh"
 #include "cuda/base/reduce.cuh"
 #include "cuda/kernels/attention_kernels.cuh"
+#include "cuda/kernels/packs.cuh"
 
 namespace strandline::cuda {
 namespace {
@@ -79,28 +80,6 @@ View drops_of(Context& context, const ops::AttentionBackwardArgs& args) {
   return drop_th;
 }
 
-/// Rows of numbers of either element type.
-struct AnyRows {
-  void* data;
-  std::int64_t stride;
-  bool is_bf16;
-
-  explicit AnyRows(const ConstView& view_tc)
-      : data(const_cast<void*>(view_tc.data())), stride(view_tc.stride(0)), is_bf16(view_tc.dtype() == DType::bf16) {}
-  __device__ __forceinline__ float get(std::int64_t row, std::int64_t column) const {
-    const std::int64_t offset = row * stride + column;
-    return is_bf16 ? to_float(static_cast<const bf16*>(data)[offset]) : static_cast<const float*>(data)[offset];
-  }
-  __device__ __forceinline__ void set(std::int64_t row, std::int64_t column, float value) const {
-    const std::int64_t offset = row * stride + column;
-    if (is_bf16) {
-      static_cast<bf16*>(data)[offset] = from_float<bf16>(value);
-    } else {
-      static_cast<float*>(data)[offset] = value;
-    }
-  }
-};
-
 /// Short rows get a warp each, long ones eight: the choice depends on the length of a row alone.
 constexpr std::int64_t kShortRow = 256;
 constexpr int kLongRowThreads = 256;
@@ -116,32 +95,46 @@ __device__ __forceinline__ float block_max(float value, float* scratch) {
   return largest;
 }
 
+struct SoftmaxRows {
+  RowTensor x, y;
+  std::int64_t columns;
+  float scale;
+};
+
+struct SoftmaxSlopes {
+  RowTensor y, dy, dx;
+  std::int64_t columns;
+  float scale;
+};
+
 // A thread reads and writes its own columns only, so that y may be x.
 template <int kThreads>
-__global__ __launch_bounds__(kThreads) void softmax_kernel(AnyRows x, AnyRows y, std::int64_t columns, float scale) {
+__global__ __launch_bounds__(kThreads) void softmax_kernel(const SoftmaxRows rows) {
+  const auto scaled = [&rows](std::int64_t c) {
+    return rows.scale * load_element(rows.x, blockIdx.x * rows.x.stride + c);
+  };
   __shared__ float scratch[kThreads / kWarp];
-  const std::int64_t row = blockIdx.x;
   float largest = -INFINITY;
-  for (std::int64_t c = threadIdx.x; c < columns; c += kThreads) largest = fmaxf(largest, scale * x.get(row, c));
+  for (std::int64_t c = threadIdx.x; c < rows.columns; c += kThreads) largest = fmaxf(largest, scaled(c));
   const float top = block_max<kThreads>(largest, scratch);
   float total = 0.0F;
-  for (std::int64_t c = threadIdx.x; c < columns; c += kThreads) total += expf(scale * x.get(row, c) - top);
+  for (std::int64_t c = threadIdx.x; c < rows.columns; c += kThreads) total += expf(scaled(c) - top);
   total = block_sum<kThreads>(total, scratch);
-  for (std::int64_t c = threadIdx.x; c < columns; c += kThreads) {
-    y.set(row, c, expf(scale * x.get(row, c) - top) / total);
+  for (std::int64_t c = threadIdx.x; c < rows.columns; c += kThreads) {
+    store_element(rows.y, blockIdx.x * rows.y.stride + c, expf(scaled(c) - top) / total);
   }
 }
 
 template <int kThreads>
-__global__ __launch_bounds__(kThreads) void softmax_backward_kernel(AnyRows y, AnyRows dy, AnyRows dx,
-                                                                    std::int64_t columns, float scale) {
+__global__ __launch_bounds__(kThreads) void softmax_backward_kernel(const SoftmaxSlopes rows) {
   __shared__ float scratch[kThreads / kWarp];
-  const std::int64_t row = blockIdx.x;
+  const auto y = [&rows](std::int64_t c) { return load_element(rows.y, blockIdx.x * rows.y.stride + c); };
+  const auto dy = [&rows](std::int64_t c) { return load_element(rows.dy, blockIdx.x * rows.dy.stride + c); };
   float drop = 0.0F;
-  for (std::int64_t c = threadIdx.x; c < columns; c += kThreads) drop = fmaf(dy.get(row, c), y.get(row, c), drop);
+  for (std::int64_t c = threadIdx.x; c < rows.columns; c += kThreads) drop = fmaf(dy(c), y(c), drop);
   drop = block_sum<kThreads>(drop, scratch);
-  for (std::int64_t c = threadIdx.x; c < columns; c += kThreads) {
-    dx.set(row, c, scale * y.get(row, c) * (dy.get(row, c) - drop));
+  for (std::int64_t c = threadIdx.x; c < rows.columns; c += kThreads) {
+    store_element(rows.dx, blockIdx.x * rows.dx.stride + c, rows.scale * y(c) * (dy(c) - drop));
   }
 }
 
@@ -207,8 +200,8 @@ void softmax(Context& context, const ops::SoftmaxArgs& args) {
   const unsigned rows = checked_grid(args.x_tc.size(0), "softmax");
   const bool is_short = columns <= kShortRow;
   const auto kernel = is_short ? softmax_kernel<kWarp> : softmax_kernel<kLongRowThreads>;
-  kernel<<<rows, is_short ? kWarp : kLongRowThreads, 0, context.stream()>>>(AnyRows(args.x_tc), AnyRows(args.y_tc),
-                                                                            columns, static_cast<float>(args.scale));
+  kernel<<<rows, is_short ? kWarp : kLongRowThreads, 0, context.stream()>>>(
+      {row_tensor(args.x_tc), row_tensor(args.y_tc), columns, static_cast<float>(args.scale)});
   check_launch("softmax");
 }
 
@@ -218,7 +211,7 @@ void softmax_backward(Context& context, const ops::SoftmaxBackwardArgs& args) {
   const bool is_short = columns <= kShortRow;
   const auto kernel = is_short ? softmax_backward_kernel<kWarp> : softmax_backward_kernel<kLongRowThreads>;
   kernel<<<rows, is_short ? kWarp : kLongRowThreads, 0, context.stream()>>>(
-      AnyRows(args.y_tc), AnyRows(args.dy_tc), AnyRows(args.dx_tc), columns, static_cast<float>(args.scale));
+      {row_tensor(args.y_tc), row_tensor(args.dy_tc), row_tensor(args.dx_tc), columns, static_cast<float>(args.scale)});
   check_launch("softmax_backward");
 }
 

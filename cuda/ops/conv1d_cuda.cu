@@ -48,7 +48,7 @@ struct SaveState {
     const ConvPart part = whole_sequence(in, s);
     const ConvLane lane{.run = 0, .channel = column, .count = count};
     float value[kPack];
-    load_input<AnyElement>(in, part, part.length() - (in.taps - 1) + j, lane, value);
+    load_input<AnyElement>({in, part, lane}, part.length() - (in.taps - 1) + j, value);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) {
       if (i < count) final_state.row(s, j)[column + i] = value[i];
@@ -68,13 +68,14 @@ struct InitialStateGradient {
     const auto j = static_cast<int>(row % (in.taps - 1));
     const ConvPart part = whole_sequence(in, s);
     const ConvLane lane{.run = 0, .channel = column, .count = count};
+    const ConvAt at{in, part, lane};
     const ConvTaps<8> taps = load_taps<8>(in, lane);
     float gradient[kPack];
-    load_dfinal(conv, part, j - (in.taps - 1), lane, gradient);
+    load_dfinal(conv.dfinal, at, j - (in.taps - 1), gradient);
     for (int place = 0; place <= j && place < part.length(); ++place) {
       float window[8][kPack];
-      load_window<AnyElement>(in, part, place, lane, window);
-      load_input<AnyElement>(in, part, place, lane, window[7]);
+      load_window<AnyElement>(at, place, window);
+      load_input<AnyElement>(at, place, window[7]);
       const RawPack<AnyElement> dy = load_pack<AnyElement>(conv.dy, part.token(place) * conv.dy.stride + column, count);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {

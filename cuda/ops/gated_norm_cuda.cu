@@ -188,14 +188,6 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) gated_norm_b
   }
 }
 
-// A group's first channel must be aligned as the row is: its width decides, not the row's.
-template <int kMostPacks, class Launch>
-void dispatch(std::int64_t width, const char* name, std::initializer_list<ConstView> tensors, const Launch& launch) {
-  with_row_place<kMostPacks>(
-      width, name, [&](auto place) { with_pack_type(width, tensors, [&](auto element) { launch(element, place); }); },
-      [&](auto place) { launch(AnyElement{}, place); });
-}
-
 }  // namespace
 
 void gated_rms_norm(Context& context, const ops::GatedRmsNormArgs& args) {
@@ -211,7 +203,7 @@ void gated_rms_norm(Context& context, const ops::GatedRmsNormArgs& args) {
                        .gate_first = args.order == ops::GateOrder::gate_then_norm,
                        .eps = static_cast<float>(args.eps)};
   const std::int64_t most = std::max<std::int64_t>(1, context.limits().multiprocessors * 16 / norm.groups);
-  dispatch<4>(width, name, {args.x_td, args.z_td, args.y_td}, [&](auto element, auto place) {
+  with_row_kernel<4>(width, name, {args.x_td, args.z_td, args.y_td}, [&](auto element, auto place) {
     using Place = decltype(place);
     const std::int64_t of_group = std::min(ceil_div(norm.rows, std::int64_t{Place::kRows}), most);
     gated_norm_kernel<decltype(element), Place>
@@ -242,12 +234,13 @@ void gated_rms_norm_backward(Context& context, const ops::GatedRmsNormBackwardAr
                                .width = checked_cast<int>(width),
                                .gate_first = args.order == ops::GateOrder::gate_then_norm,
                                .eps = static_cast<float>(args.eps)};
-  dispatch<2>(width, name, {args.x_td, args.z_td, args.dy_td, args.dx_td, args.dz_td}, [&](auto element, auto place) {
-    using Place = decltype(place);
-    gated_norm_backward_kernel<decltype(element), Place>
-        <<<checked_grid(ranges.count * norm.groups, name), Place::kBlock, 0, context.stream()>>>(norm);
-    check_launch(name);
-  });
+  with_row_kernel<2>(
+      width, name, {args.x_td, args.z_td, args.dy_td, args.dx_td, args.dz_td}, [&](auto element, auto place) {
+        using Place = decltype(place);
+        gated_norm_backward_kernel<decltype(element), Place>
+            <<<checked_grid(ranges.count * norm.groups, name), Place::kBlock, 0, context.stream()>>>(norm);
+        check_launch(name);
+      });
   if (!args.dweight_d) return;
   add_partial_sums(context, {.partials = norm.partials,
                              .count = ranges.count,

@@ -83,8 +83,8 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) layer_norm_k
 }
 
 struct LayerNormBackward {
-  RowTensor x, dy, dx;
-  bool accumulate;
+  RowTensor x, dy;
+  GradientTensor dx;
   const float* weight;
   float* dweight;  // partial sums (ranges, width), or null
   float* dbias;
@@ -92,17 +92,6 @@ struct LayerNormBackward {
   int width;
   float eps;
 };
-
-template <class T>
-__device__ __forceinline__ void store_dx(const LayerNormBackward& norm, std::int64_t offset, int count,
-                                         float (&dx)[kPack]) {
-  if (norm.accumulate) {
-    const RawPack<T> before = load_pack<T>(norm.dx, offset, count);
-#pragma unroll
-    for (int i = 0; i < kPack; ++i) dx[i] = before.get(i) + dx[i];
-  }
-  store_pack<T>(norm.dx, offset, count, dx);
-}
 
 // One block, one range of rows. With g = dy * weight: dx = r * (g - mean(g) - normed * mean(g * normed)).
 template <class T, class Place>
@@ -152,19 +141,13 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) layer_norm_b
         dbias[p][i] += of_y;
         dx[i] = scale.r * fmaf(-normed(p, i), mean_product, fmaf(of_y, weight[p][i], -mean_g));
       }
-      if (norm.dx.data != nullptr) store_dx<T>(norm, row * norm.dx.stride + column, pack_count(width, column), dx);
+      if (norm.dx.rows.data != nullptr)
+        store_gradient<T>(norm.dx, row * norm.dx.rows.stride + column, pack_count(width, column), dx);
     }
   }
   const std::int64_t partial = std::int64_t{blockIdx.x} * norm.width;
   if (norm.dweight != nullptr) store_channel_sums<Place>(dweight, norm.width, norm.dweight + partial);
   if (norm.dbias != nullptr) store_channel_sums<Place>(dbias, norm.width, norm.dbias + partial);
-}
-
-template <class Launch>
-void dispatch(std::int64_t width, const char* name, std::initializer_list<ConstView> tensors, const Launch& launch) {
-  with_row_place<4>(
-      width, name, [&](auto place) { with_pack_type(width, tensors, [&](auto element) { launch(element, place); }); },
-      [&](auto place) { launch(AnyElement{}, place); });
 }
 
 }  // namespace
@@ -178,7 +161,7 @@ void layer_norm(Context& context, const ops::LayerNormArgs& args) {
                        .rows = args.x_td.size(0),
                        .width = checked_cast<int>(args.x_td.size(1)),
                        .eps = static_cast<float>(args.eps)};
-  dispatch(norm.width, name, {args.x_td, args.y_td}, [&](auto element, auto place) {
+  with_row_kernel<4>(norm.width, name, {args.x_td, args.y_td}, [&](auto element, auto place) {
     using Place = decltype(place);
     const std::int64_t most = std::int64_t{context.limits().multiprocessors} * 16;
     const std::int64_t blocks = std::min(ceil_div(norm.rows, std::int64_t{Place::kRows}), most);
@@ -199,8 +182,7 @@ void layer_norm_backward(Context& context, const ops::LayerNormBackwardArgs& arg
   };
   const LayerNormBackward norm{.x = row_tensor(args.x_td),
                                .dy = row_tensor(args.dy_td),
-                               .dx = row_tensor(args.dx_td),
-                               .accumulate = args.accumulate_dx,
+                               .dx = {row_tensor(args.dx_td), args.accumulate_dx},
                                .weight = device_data<float>(args.weight_d),
                                .dweight = take_partials(args.dweight_d),
                                .dbias = take_partials(args.dbias_d),
@@ -208,7 +190,7 @@ void layer_norm_backward(Context& context, const ops::LayerNormBackwardArgs& arg
                                .rows_of_range = ranges.rows,
                                .width = checked_cast<int>(width),
                                .eps = static_cast<float>(args.eps)};
-  dispatch(width, name, {args.x_td, args.dy_td, args.dx_td}, [&](auto element, auto place) {
+  with_row_kernel<4>(width, name, {args.x_td, args.dy_td, args.dx_td}, [&](auto element, auto place) {
     using Place = decltype(place);
     layer_norm_backward_kernel<decltype(element), Place>
         <<<checked_grid(ranges.count, name), Place::kBlock, 0, context.stream()>>>(norm);

@@ -55,8 +55,8 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(4)) rms_norm_ker
 }
 
 struct RmsNormBackward {
-  RowTensor x, dy, dx;
-  bool accumulate;
+  RowTensor x, dy;
+  GradientTensor dx;
   const float* weight;
   float* partials;  // (ranges, width), or null
   std::int64_t rows, rows_of_range;
@@ -81,17 +81,6 @@ __device__ __forceinline__ void load_row(const RmsNormBackward& norm, std::int64
     held.x[p] = load_pack<X>(norm.x, row * norm.x.stride + column, count);
     held.dy[p] = load_pack<Dy>(norm.dy, row * norm.dy.stride + column, count);
   }
-}
-
-template <class Dx>
-__device__ __forceinline__ void store_dx(const RmsNormBackward& norm, std::int64_t offset, int count,
-                                         float (&dx)[kPack]) {
-  if (norm.accumulate) {
-    const RawPack<Dx> before = load_pack<Dx>(norm.dx, offset, count);
-#pragma unroll
-    for (int i = 0; i < kPack; ++i) dx[i] = before.get(i) + dx[i];
-  }
-  store_pack<Dx>(norm.dx, offset, count, dx);
 }
 
 // One block, one range of rows.
@@ -133,8 +122,8 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) rms_norm_bac
         dweight[p][i] = width > 0 ? fmaf(dy * x, r, dweight[p][i]) : dweight[p][i];
         dx[i] = r * fmaf(-x, back, dy * weight[p][i]);
       }
-      if (norm.dx.data != nullptr) {
-        store_dx<Dx>(norm, row * norm.dx.stride + column, pack_count(width, column), dx);
+      if (norm.dx.rows.data != nullptr) {
+        store_gradient<Dx>(norm.dx, row * norm.dx.rows.stride + column, pack_count(width, column), dx);
       }
     }
   }
@@ -203,8 +192,7 @@ void rms_norm_backward(Context& context, const ops::RmsNormBackwardArgs& args) {
   if (args.dweight_d) partials = context.scratch().take(DType::f32, {ranges.count, width});
   const RmsNormBackward norm{.x = row_tensor(args.x_td),
                              .dy = row_tensor(args.dy_td),
-                             .dx = row_tensor(args.dx_td),
-                             .accumulate = args.accumulate_dx,
+                             .dx = {row_tensor(args.dx_td), args.accumulate_dx},
                              .weight = device_data<float>(args.weight_d),
                              .partials = device_data<float>(partials),
                              .rows = args.x_td.size(0),

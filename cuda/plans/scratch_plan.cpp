@@ -16,7 +16,7 @@ using ops::OperationShape;
 
 constexpr std::int64_t kFloat = 4;
 constexpr std::int64_t kDouble = 8;
-constexpr std::int64_t kPoolPiece = 4096;                          // tokens that one partial sum of a pool covers
+constexpr std::int64_t kPoolSlot = 2048;  // tokens: slots of a pool's partial results, kernels/pieces.cuh
 constexpr std::int64_t kEmbeddingBytes = std::int64_t{64} << 20U;  // of partial tables
 constexpr std::int64_t kSmall = std::int64_t{1} << 20U;            // rounding of each tensor, and a few numbers
 
@@ -45,7 +45,7 @@ std::int64_t channel_sums(const OperationShape& shape) {
   return plan_row_ranges(shape.tokens).count * shape.channels * kFloat;
 }
 
-std::int64_t pieces_of(const OperationShape& shape) { return shape.tokens / kPoolPiece + shape.sequences; }
+std::int64_t pieces_of(const OperationShape& shape) { return shape.tokens / kPoolSlot + shape.sequences; }
 
 }  // namespace
 
