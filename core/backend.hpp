@@ -76,6 +76,7 @@ class Backend {
   virtual void do_embedding(const ops::EmbeddingArgs& args) = 0;
   virtual void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) = 0;
   virtual void do_pool(const ops::PoolArgs& args) = 0;
+  virtual void do_pool_piece(const ops::PoolPieceArgs& args) = 0;
   virtual void do_pool_backward(const ops::PoolBackwardArgs& args) = 0;
   virtual void do_attention_pool(const ops::AttentionPoolArgs& args) = 0;
   virtual void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) = 0;

@@ -77,6 +77,7 @@ class CudaBackend final : public Backend {
     cuda::embedding_backward(card(), args);
   }
   void do_pool(const ops::PoolArgs& args) override { cuda::pool(card(), args); }
+  void do_pool_piece(const ops::PoolPieceArgs& args) override { cuda::pool_piece(card(), args); }
   void do_pool_backward(const ops::PoolBackwardArgs& args) override { cuda::pool_backward(card(), args); }
   void do_attention_pool(const ops::AttentionPoolArgs& args) override { cuda::attention_pool(card(), args); }
   void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {

@@ -77,6 +77,7 @@ class CpuBackend final : public Backend {
     cpu::embedding_backward(context_, args);
   }
   void do_pool(const ops::PoolArgs& args) override { cpu::pool(context_, args); }
+  void do_pool_piece(const ops::PoolPieceArgs& args) override { cpu::pool_piece(context_, args); }
   void do_pool_backward(const ops::PoolBackwardArgs& args) override { cpu::pool_backward(context_, args); }
   void do_attention_pool(const ops::AttentionPoolArgs& args) override { cpu::attention_pool(context_, args); }
   void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {

@@ -1,5 +1,6 @@
 #include "core/cpu/pool_cpu.hpp"
 
+#include <array>
 #include <cmath>
 
 #include "core/cpu/rows.hpp"
@@ -78,6 +79,29 @@ void pool_patch(const ops::PoolArgs& args, const Patch& patch) {
   }
 }
 
+/// `state` is the patch's part of the sum, the largest or the last number so far.
+void add_to_state(const ops::PoolPieceArgs& args, const Patch& patch, double* state) {
+  const std::int64_t width = patch.d_end - patch.d_begin;
+  if (args.tokens_before == 0) std::fill(state, state + width, 0.0);
+  if (patch.begin == patch.end) return;
+  if (args.kind == ops::PoolKind::mean) {
+    double sum[kColumns] = {};
+    std::copy(state, state + width, sum);
+    weighted_sum(args.x_td, nullptr, patch, sum);
+    std::copy(sum, sum + width, state);
+    return;
+  }
+  const auto* x = args.x_td.as<float>();
+  for (std::int64_t i = 0; i < width; ++i) {
+    const std::int64_t d = patch.d_begin + i;
+    const std::int64_t t = args.kind == ops::PoolKind::last ? patch.end - 1 : largest(args.x_td, patch, d);
+    const auto value = static_cast<double>(x[t * args.x_td.stride(0) + d]);
+    const bool is_new = args.kind == ops::PoolKind::last || args.tokens_before == 0 || value > state[i] ||
+                        (std::isnan(value) && !std::isnan(state[i]));
+    if (is_new) state[i] = value;
+  }
+}
+
 void pool_backward_patch(const ops::PoolBackwardArgs& args, const Patch& patch) {
   const float* dy = args.dy_sd.as<float>() + patch.s * args.dy_sd.stride(0);
   auto* dx = args.dx_td.as<float>();
@@ -110,6 +134,22 @@ void softmax(const SimdTable& simd, const float* score, std::int64_t n, float* w
 
 void pool(CpuContext& context, const ops::PoolArgs& args) {
   for_patches(context, args.seq_begin, args.x_td.size(1), [&](const Patch& patch) { pool_patch(args, patch); });
+}
+
+void pool_piece(CpuContext& context, const ops::PoolPieceArgs& args) {
+  const std::int64_t tokens = args.x_td.size(0);
+  const std::array<std::int64_t, 2> seq_begin{0, tokens};
+  const std::int64_t so_far = args.tokens_before + tokens;
+  const bool divides = args.kind == ops::PoolKind::mean && so_far > 0;
+  for_patches(context, seq_begin, args.x_td.size(1), [&](const Patch& patch) {
+    double* state = args.state_kd.as<double>() + patch.d_begin;
+    add_to_state(args, patch, state);
+    if (!args.y_sd) return;
+    float* y = args.y_sd.as<float>() + patch.d_begin;
+    for (std::int64_t i = 0; i < patch.d_end - patch.d_begin; ++i) {
+      y[i] = static_cast<float>(divides ? state[i] / static_cast<double>(so_far) : state[i]);
+    }
+  });
 }
 
 void pool_backward(CpuContext& context, const ops::PoolBackwardArgs& args) {

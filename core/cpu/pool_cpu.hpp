@@ -7,6 +7,7 @@
 namespace strandline::cpu {
 
 void pool(CpuContext& context, const ops::PoolArgs& args);
+void pool_piece(CpuContext& context, const ops::PoolPieceArgs& args);
 void pool_backward(CpuContext& context, const ops::PoolBackwardArgs& args);
 void attention_pool(CpuContext& context, const ops::AttentionPoolArgs& args);
 void attention_pool_backward(CpuContext& context, const ops::AttentionPoolBackwardArgs& args);

@@ -17,14 +17,6 @@ constexpr const char* kScoreName = "pool.score.weight";
 constexpr const char* kHeadName = "head.weight";
 constexpr const char* kHeadBiasName = "head.bias";
 
-ops::PoolKind kind_of(Pooling pooling) {
-  switch (pooling) {
-    case Pooling::last: return ops::PoolKind::last;
-    case Pooling::max: return ops::PoolKind::max;
-    default: return ops::PoolKind::mean;
-  }
-}
-
 // The same numbers under another dense shape.
 View reshaped(const View& dense, const Shape& shape) { return {dense.data(), dense.dtype(), shape, dense.device()}; }
 
@@ -53,6 +45,14 @@ std::int64_t count_correct(std::span<const double> logits, std::span<const std::
 }
 
 }  // namespace
+
+ops::PoolKind pool_kind(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::last: return ops::PoolKind::last;
+    case Pooling::max: return ops::PoolKind::max;
+    default: return ops::PoolKind::mean;
+  }
+}
 
 // Pooled vectors, and what attention keeps for its backward.
 struct Classifier::Pooled {
@@ -109,7 +109,7 @@ Classifier::Pooled Classifier::pool(const PackedBatch& batch, ConstView hidden_t
   if (config_.pooling != Pooling::attention) {
     ops::pool(backend(), {.x_td = hidden_td,
                           .seq_begin = batch.seq_begin(),
-                          .kind = kind_of(config_.pooling),
+                          .kind = pool_kind(config_.pooling),
                           .y_sd = result.pooled_sd});
     return result;
   }
@@ -131,15 +131,11 @@ void Classifier::apply_head(ConstView pooled_sd, View logits_sc) {
                           .y_to = logits_sc});
 }
 
-void Classifier::head(std::span<const double> pooled, std::span<float> logits) {
-  require_count("pooled", pooled.size(), config_.encoder.d_model);
+void Classifier::head(ConstView pooled_sd, std::span<float> logits) {
   require_count("logits", logits.size(), config_.classes);
   Workspace& workspace = encoder_.workspace();
   const Workspace::Scope scope(workspace);
-  const DType dtype = backend().accumulate_dtype();
-  const View pooled_sd = workspace.take(dtype, {1, config_.encoder.d_model});
-  const View logits_sc = workspace.take(dtype, {1, config_.classes});
-  upload_values(backend().memory(), pooled, pooled_sd);
+  const View logits_sc = workspace.take(backend().accumulate_dtype(), {1, config_.classes});
   apply_head(pooled_sd, logits_sc);
   backend().synchronize();
   download_values(backend().memory(), logits_sc, logits);
@@ -211,7 +207,7 @@ void Classifier::pool_backward(const PackedBatch& batch, ConstView hidden_td, co
   if (config_.pooling != Pooling::attention) {
     ops::pool_backward(backend(), {.x_td = hidden_td,
                                    .seq_begin = batch.seq_begin(),
-                                   .kind = kind_of(config_.pooling),
+                                   .kind = pool_kind(config_.pooling),
                                    .dy_sd = gradient.dpooled_sd,
                                    .dx_td = gradient.dhidden_td});
     return;

@@ -54,8 +54,8 @@ class Classifier {
   Weights& gradients();
   void zero_gradients() { gradients().zero(); }
 
-  /// The head on one pooled vector of D values, as if it came from this encoder. ClassifierStream ends with this.
-  void head(std::span<const double> pooled, std::span<float> logits);
+  /// The head on one pooled vector (1, D), as if it came from this encoder. ClassifierStream ends with this.
+  void head(ConstView pooled_sd, std::span<float> logits);
 
  private:
   struct Pooled;
@@ -82,6 +82,9 @@ class Classifier {
   Encoder encoder_;
   Weights gradients_;
 };
+
+/// Of every pooling but attention.
+ops::PoolKind pool_kind(Pooling pooling);
 
 /// Softmax in double.
 void class_probabilities(std::span<const float> logits, std::span<double> probabilities);

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "core/model/classifier.hpp"
 #include "core/model/encoder_stream.hpp"
+#include "core/tensor/buffer.hpp"
 
 namespace strandline {
 
@@ -26,14 +26,13 @@ class ClassifierStream {
   void finish(std::span<float> logits, std::span<float> pooled = {});
 
  private:
-  void take(ConstView hidden_td);
-  void start();
+  void pool(ConstView hidden_td, View pooled_sd);
 
   Classifier& classifier_;
   EncoderStream stream_;
-  std::vector<double> rows_;   // hidden states on the host
-  std::vector<double> value_;  // running sum, maximum or last row, one per channel
-  std::int64_t tokens_ = 0;
+  Buffer state_;  // of ops::pool_piece
+  Buffer pooled_;
+  std::int64_t tokens_ = 0;  // of the sequence, in the state
 };
 
 }  // namespace strandline

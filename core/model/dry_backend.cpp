@@ -116,6 +116,9 @@ class CountingBackend final : public DryBackend {
            .inputs = args.dtable_vd.size(0)});
   }
   void do_pool(const ops::PoolArgs& args) override { count_pool(OperationKind::pool, args.x_td, args.seq_begin); }
+  void do_pool_piece(const ops::PoolPieceArgs& args) override {
+    count({.kind = OperationKind::pool, .tokens = args.x_td.size(0), .sequences = 1, .channels = args.x_td.size(1)});
+  }
   void do_pool_backward(const ops::PoolBackwardArgs& args) override {
     count_pool(OperationKind::pool_backward, args.x_td, args.seq_begin);
   }

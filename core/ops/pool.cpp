@@ -1,5 +1,7 @@
 #include "core/ops/pool.hpp"
 
+#include <string>
+
 #include "core/ops/check.hpp"
 
 namespace strandline::ops {
@@ -13,6 +15,22 @@ void pool(Backend& backend, const PoolArgs& args) {
   check.activation({"y_sd", args.y_sd}, {sequences, args.x_td.size(1)});
   check.apart({"y_sd", args.y_sd}, {"x_td", args.x_td});
   if (args.y_sd.elements() > 0) backend.do_pool(args);
+}
+
+void pool_piece(Backend& backend, const PoolPieceArgs& args) {
+  const Check check("pool_piece", backend);
+  check.present({"x_td", args.x_td}, 2);
+  check.present({"state_kd", args.state_kd}, 2);
+  const std::int64_t channels = args.x_td.size(1);
+  const NamedView state{"state_kd", args.state_kd};
+  const NamedView y{"y_sd", args.y_sd};
+  check.that(args.tokens_before >= 0, "tokens_before is " + std::to_string(args.tokens_before));
+  check.activation({"x_td", args.x_td}, args.x_td.shape());
+  check.tensor(state, {kPoolStateRows, channels}, DType::f64);
+  check.activation(y, {1, channels});
+  check.apart(state, {"x_td", args.x_td});
+  check.outputs_apart(y, {{"x_td", args.x_td}, state});
+  if (channels > 0) backend.do_pool_piece(args);
 }
 
 void pool_backward(Backend& backend, const PoolBackwardArgs& args) {

@@ -26,6 +26,22 @@ struct PoolArgs {
   View y_sd;
 };
 
+/// Rows of the state that pool_piece carries from piece to piece.
+inline constexpr std::int64_t kPoolStateRows = 9;
+
+/// One sequence that comes in pieces of any length: the next T tokens and, where y is present, the vector of all tokens
+/// so far, with the bits of `pool` on the whole sequence. T may be 0.
+///
+/// The state is f64; what is in it is the back end's own affair (a GPU sums blocks of 4,096 tokens apart and carries
+/// the open one). It is not read when tokens_before is 0, and lives on the device: nothing passes through the host.
+struct PoolPieceArgs {
+  ConstView x_td;
+  std::int64_t tokens_before = 0;  ///< of the sequence, in the pieces before this one
+  PoolKind kind = PoolKind::mean;
+  View state_kd;  ///< (kPoolStateRows, D) of f64; read and written
+  View y_sd{};    ///< (1, D); absent: not wanted yet
+};
+
 /// dx is overwritten everywhere (zeros where no gradient flows). x is read for max only.
 struct PoolBackwardArgs {
   ConstView x_td;
@@ -61,6 +77,7 @@ struct AttentionPoolBackwardArgs {
 /// A sequence's bits do not depend on what else is in the pack. Enqueued on the back end's stream.
 /// @throws ContractError naming the tensor and both shapes, before any work.
 void pool(Backend& backend, const PoolArgs& args);
+void pool_piece(Backend& backend, const PoolPieceArgs& args);
 void pool_backward(Backend& backend, const PoolBackwardArgs& args);
 void attention_pool(Backend& backend, const AttentionPoolArgs& args);
 void attention_pool_backward(Backend& backend, const AttentionPoolBackwardArgs& args);

@@ -59,6 +59,30 @@ void pool(const ops::PoolArgs& args) {
   });
 }
 
+// The state's first row is the sum, the largest or the last number so far.
+template <class T>
+void pool_piece(const ops::PoolPieceArgs& args) {
+  const std::int64_t tokens = args.x_td.size(0);
+  const std::int64_t so_far = args.tokens_before + tokens;
+  for (std::int64_t d = 0; d < args.x_td.size(1); ++d) {
+    double& state = at<double>(args.state_kd, 0, d);
+    if (args.tokens_before == 0) state = 0.0;
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      const auto value = static_cast<double>(at<T>(args.x_td, t, d));
+      const bool is_first = args.tokens_before + t == 0;
+      const bool is_larger = is_first || value > state || (std::isnan(value) && !std::isnan(state));
+      switch (args.kind) {
+        case ops::PoolKind::mean: state += value; break;
+        case ops::PoolKind::last: state = value; break;
+        case ops::PoolKind::max: state = is_larger ? value : state; break;
+      }
+    }
+    if (!args.y_sd) continue;
+    const bool divides = args.kind == ops::PoolKind::mean && so_far > 0;
+    at<T>(args.y_sd, 0, d) = static_cast<T>(divides ? state / static_cast<double>(so_far) : state);
+  }
+}
+
 template <class T>
 void pool_backward(const ops::PoolBackwardArgs& args) {
   fill_zeros<T>(args.dx_td);
@@ -116,6 +140,8 @@ void attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) {
 
 template void pool<double>(const ops::PoolArgs&);
 template void pool<float>(const ops::PoolArgs&);
+template void pool_piece<double>(const ops::PoolPieceArgs&);
+template void pool_piece<float>(const ops::PoolPieceArgs&);
 template void pool_backward<double>(const ops::PoolBackwardArgs&);
 template void pool_backward<float>(const ops::PoolBackwardArgs&);
 template void attention_pool<double>(const ops::AttentionPoolArgs&);

@@ -10,6 +10,9 @@ template <class T>
 void pool(const ops::PoolArgs& args);
 
 template <class T>
+void pool_piece(const ops::PoolPieceArgs& args);
+
+template <class T>
 void pool_backward(const ops::PoolBackwardArgs& args);
 
 template <class T>
@@ -20,6 +23,8 @@ void attention_pool_backward(const ops::AttentionPoolBackwardArgs& args);
 
 extern template void pool<double>(const ops::PoolArgs&);
 extern template void pool<float>(const ops::PoolArgs&);
+extern template void pool_piece<double>(const ops::PoolPieceArgs&);
+extern template void pool_piece<float>(const ops::PoolPieceArgs&);
 extern template void pool_backward<double>(const ops::PoolBackwardArgs&);
 extern template void pool_backward<float>(const ops::PoolBackwardArgs&);
 extern template void attention_pool<double>(const ops::AttentionPoolArgs&);

@@ -57,6 +57,7 @@ class RefBackend final : public Backend {
   void do_embedding(const ops::EmbeddingArgs& args) override { ref::embedding<T>(args); }
   void do_embedding_backward(const ops::EmbeddingBackwardArgs& args) override { ref::embedding_backward<T>(args); }
   void do_pool(const ops::PoolArgs& args) override { ref::pool<T>(args); }
+  void do_pool_piece(const ops::PoolPieceArgs& args) override { ref::pool_piece<T>(args); }
   void do_pool_backward(const ops::PoolBackwardArgs& args) override { ref::pool_backward<T>(args); }
   void do_attention_pool(const ops::AttentionPoolArgs& args) override { ref::attention_pool<T>(args); }
   void do_attention_pool_backward(const ops::AttentionPoolBackwardArgs& args) override {

@@ -7,6 +7,7 @@
 namespace strandline::cuda {
 
 void pool(Context& context, const ops::PoolArgs& args);
+void pool_piece(Context& context, const ops::PoolPieceArgs& args);
 void pool_backward(Context& context, const ops::PoolBackwardArgs& args);
 void attention_pool(Context& context, const ops::AttentionPoolArgs& args);
 void attention_pool_backward(Context& context, const ops::AttentionPoolBackwardArgs& args);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/checked.hpp"
+#include "core/ops/pool.hpp"
 #include "cuda/plans/conv1d_plan.hpp"
 #include "cuda/plans/linear_plan.hpp"
 #include "cuda/plans/row_ranges.hpp"
@@ -63,7 +64,8 @@ std::int64_t scratch_bytes(const OperationShape& shape, DType dtype, const SsdSc
     case OperationKind::embedding_backward:
       return std::max(kEmbeddingBytes, shape.inputs * shape.channels * kFloat) + kSmall;
     case OperationKind::pool:
-    case OperationKind::pool_backward: return pieces_of(shape) * 2 * shape.channels * kDouble + kSmall;
+    case OperationKind::pool_backward:
+      return (pieces_of(shape) + ops::kPoolStateRows) * 2 * shape.channels * kDouble + kSmall;
     case OperationKind::attention_pool:
     case OperationKind::attention_pool_backward:
       return pieces_of(shape) * 2 * (shape.channels + 2) * kDouble + shape.tokens * kFloat + kSmall;

@@ -264,6 +264,13 @@ class Bf16Storage : public Backend {
     plain.y_sd = copies.out(args.y_sd);
     inner_->do_pool(plain);
   }
+  void do_pool_piece(const ops::PoolPieceArgs& args) override {
+    FloatCopies copies;
+    ops::PoolPieceArgs plain = args;
+    plain.x_td = copies.in(args.x_td);
+    if (args.y_sd) plain.y_sd = copies.out(args.y_sd);
+    inner_->do_pool_piece(plain);
+  }
   void do_pool_backward(const ops::PoolBackwardArgs& args) override {
     FloatCopies copies;
     ops::PoolBackwardArgs plain = args;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/tensor/host_copy.hpp"
 #include "tests/ops/backend_suite.hpp"
 
 namespace strandline::test {
@@ -157,6 +158,75 @@ TEST_P(Pool, KeepsSequencesApart) {
 
     EXPECT_EQ(alone, std::vector<double>(together.begin() + 70, together.begin() + 140));
   }
+}
+
+/// The vector of the first `tokens` tokens of a sequence that comes in pieces, the sizes of which go in turn.
+std::vector<double> pooled_in_pieces(Backend& backend, const HostTensor& x, PoolKind kind,
+                                     const std::vector<std::int64_t>& pieces) {
+  const std::int64_t channels = x.shape[1];
+  const Buffer state(backend.memory(), DType::f64, {ops::kPoolStateRows, channels});
+  const std::vector<double> garbage(static_cast<std::size_t>(ops::kPoolStateRows * channels), NAN);
+  upload_values(backend.memory(), garbage, state.view());
+  std::int64_t done = 0;
+  Results results;
+  for (std::size_t i = 0; done < x.shape[0] || i == 0; ++i) {
+    const std::int64_t next = std::min(done + pieces[i % pieces.size()], x.shape[0]);
+    Stage stage(backend, {.row_gap = static_cast<std::int64_t>(i % 2)});
+    ops::pool_piece(backend, {.x_td = stage.activation(x.rows(done, next)),
+                              .tokens_before = done,
+                              .kind = kind,
+                              .state_kd = state.view(),
+                              .y_sd = i % 2 == 1 ? stage.activation_out("now", {1, channels}) : View{}});
+    stage.finish();
+    done = next;
+  }
+  Stage stage(backend);
+  ops::pool_piece(backend, {.x_td = stage.activation(zeros({0, channels})),
+                            .tokens_before = done,
+                            .kind = kind,
+                            .state_kd = state.view(),
+                            .y_sd = stage.activation_out("y", {1, channels})});
+  return named(stage.finish(), "y").values;
+}
+
+TEST_P(Pool, InPiecesCutAnywhereGivesTheBitsOfOneCall) {
+  for (const std::int64_t tokens : {0, 1, 7, 8, 50, 4095, 4096, 4097, 9000, 12288}) {
+    HostTensor x = normal({tokens, 37}, 1);
+    for (std::int64_t t = 0; t < tokens; ++t) x.values[static_cast<std::size_t>(t * 37)] = t % 3 == 0 ? -0.0 : 0.0;
+    for (const PoolKind kind : kKinds) {
+      const std::vector<double> want = pooled(x, {tokens}, kind);
+      for (const std::vector<std::int64_t>& pieces :
+           {std::vector<std::int64_t>{20000}, {4096}, {1000}, {0, 3, 4093, 11, 2500}, {1, 5000}, {8192, 4}}) {
+        if (pieces == std::vector<std::int64_t>{1000} && tokens > 9000) continue;
+        const std::vector<double> got = pooled_in_pieces(backend(), x, kind, pieces);
+        ASSERT_EQ(got, want) << tokens << " tokens, pieces from " << pieces[0] << ", kind " << static_cast<int>(kind);
+        for (std::size_t d = 0; d < got.size(); ++d) ASSERT_EQ(std::signbit(got[d]), std::signbit(want[d]));
+      }
+    }
+  }
+}
+
+TEST_P(Pool, KeepsANaNInAnyPiece) {
+  HostTensor x = normal({10, 2}, 1);
+  x.values[5] = NAN;  // token 2, channel 1
+  for (const PoolKind kind : {PoolKind::mean, PoolKind::max}) {
+    const std::vector<double> got = pooled_in_pieces(backend(), x, kind, {4});
+    EXPECT_FALSE(std::isnan(got[0]));
+    EXPECT_TRUE(std::isnan(got[1]));
+  }
+}
+
+TEST_P(Pool, RefusesAStateOfAnotherShape) {
+  Stage stage(backend());
+  const ConstView x = stage.activation(normal({5, 2}, 1));
+  const Buffer narrow(backend().memory(), DType::f64, {1, 2});
+  const Buffer state(backend().memory(), DType::f64, {ops::kPoolStateRows, 2});
+
+  EXPECT_THAT(contract_message([&] { ops::pool_piece(backend(), {.x_td = x, .state_kd = narrow.view()}); }),
+              HasSubstr("pool_piece: state_kd has the shape [1, 2], expected [9, 2]"));
+  EXPECT_THAT(
+      contract_message([&] { ops::pool_piece(backend(), {.x_td = x, .tokens_before = -1, .state_kd = state.view()}); }),
+      HasSubstr("pool_piece: tokens_before is -1"));
 }
 
 TEST_P(Pool, GivesTheSameBitsForAnyNumberOfThreads) {
