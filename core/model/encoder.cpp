@@ -56,7 +56,9 @@ void Encoder::forward(const PackedBatch& batch, View hidden_td) {
   if (batch.tokens() == 0) return;
   const SegmentPlan plan(batch.seq_begin(), options_.segment_tokens, config_.chunk);
   embed(batch.ids(), hidden_td);
-  for (const BlockWeights& block : blocks_) layer_forward(context(), block, {plan, hidden_td, hidden_td});
+  for (const BlockWeights& block : blocks_) {
+    layer_forward(context(), block, {plan, hidden_td, hidden_td, {}, options_.copy_bytes});
+  }
   final_norm(hidden_td, hidden_td);
 }
 

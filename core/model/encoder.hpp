@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,6 +24,9 @@ struct EncoderOptions {
   /// of its time). Used when all of it fits and no sequence goes through in pieces. Changes memory and speed, never a
   /// result.
   std::int64_t keep_bytes = std::int64_t{1} << 29;
+  /// A bidirectional layer needs its input twice where a sequence goes through in pieces: a larger copy than this is
+  /// not taken, and some of the layer is computed twice instead. Changes memory and speed, never a result.
+  std::int64_t copy_bytes = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Which dropout masks a training step draws: functions of these two numbers, so that resuming needs no generator
@@ -63,7 +67,8 @@ class Encoder {
   Encoder& operator=(const Encoder&) = delete;
 
   /// hidden = norm_f(residual). hidden_td (T, D) is overwritten; it serves as the residual stream, so the only other
-  /// tensor as long as the pack is, for a bidirectional encoder, a copy of a sequence that does not fit in a segment.
+  /// tensor as long as the pack is, for a bidirectional encoder, a copy of a sequence that does not fit in a segment,
+  /// where options().copy_bytes allows it.
   /// A sequence's bits depend on that sequence alone: not on the pack, nor on segment_tokens.
   void forward(const PackedBatch& batch, View hidden_td);
 

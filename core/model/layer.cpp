@@ -104,6 +104,50 @@ void backward_in_pieces(const BlockContext& context, const BlockWeights& weights
   }
 }
 
+// Both directions in one walk along the sequence, with two pieces of its input kept instead of all of it. The reverse
+// direction takes its pieces in the order of the tokens, which is against its scan: so the states at its cuts are
+// computed before, at the cost of its norm, input projection, convolution and scan. A token gets the same two sums in
+// the same order as from forward_in_pieces.
+//
+// With P tokens a piece, n pieces and r tokens in the last, piece n - 1 - i of the reverse direction ends at token
+// r + i P, not after the end of forward piece i, and begins at r + (i - 1) P or at 0: its input is in forward pieces i
+// - 1 and i.
+void forward_in_one_walk(const BlockContext& context, const BlockWeights& weights, std::int64_t piece_tokens,
+                         View residual_td) {
+  const Workspace::Scope scope(context.workspace);
+  const CutSequence forward{residual_td.size(0), piece_tokens, 0};
+  const CutSequence reverse{residual_td.size(0), piece_tokens, 1};
+  const MixerState reverse_states = states_at_cuts(context, weights, reverse, residual_td);
+  const StatePair states(context);
+  const View input_td = context.workspace.take(residual_td.dtype(), {2 * piece_tokens, residual_td.size(1)});
+  Memory& memory = context.backend.memory();
+  for (std::int64_t i = 0; i < forward.pieces(); ++i) {
+    const TokenRange piece = forward.piece(i);
+    const TokenRange place{piece_tokens, piece_tokens + piece.size()};
+    if (i > 0) copy_dense(memory, rows(input_td, {piece_tokens, 2 * piece_tokens}), rows(input_td, {0, piece_tokens}));
+    copy_dense(memory, rows(residual_td, piece), rows(input_td, place));
+    const std::array<std::int64_t, 2> seq_begin{0, piece.size()};
+    block_forward(context, weights,
+                  {.residual_td = rows(input_td, place),
+                   .seq_begin = seq_begin,
+                   .directions = forward.directions(),
+                   .state_in = states.previous(i),
+                   .state_out = i + 1 < forward.pieces() ? states.next(i) : MixerState{},
+                   .out_td = rows(residual_td, piece)});
+
+    const std::int64_t against = forward.pieces() - 1 - i;
+    const TokenRange back = reverse.piece(against);
+    const std::int64_t first_kept = piece.begin - piece_tokens;
+    const std::array<std::int64_t, 2> back_begin{0, back.size()};
+    block_forward(context, weights,
+                  {.residual_td = rows(input_td, {back.begin - first_kept, back.end - first_kept}),
+                   .seq_begin = back_begin,
+                   .directions = reverse.directions(),
+                   .state_in = against == 0 ? MixerState{} : state_at(reverse_states, against - 1),
+                   .out_td = rows(residual_td, back)});
+  }
+}
+
 void segment_forward_in_pieces(const BlockContext& context, const BlockWeights& weights, const LayerForwardArgs& args,
                                const Segment& segment) {
   const Workspace::Scope scope(context.workspace);
@@ -111,6 +155,11 @@ void segment_forward_in_pieces(const BlockContext& context, const BlockWeights& 
                          .seq_begin = segment.seq_begin,
                          .out_td = rows(args.output_td, segment.tokens)};
   if (args.input_td.data() == args.output_td.data() && context.config.directions() > 1) {
+    const std::int64_t copy_bytes =
+        whole.residual_td.elements() * static_cast<std::int64_t>(size_of(whole.residual_td.dtype()));
+    if (copy_bytes > args.copy_bytes) {
+      return forward_in_one_walk(context, weights, args.plan.piece_tokens(), whole.out_td);
+    }
     const View copy_td = context.workspace.take(whole.residual_td.dtype(), whole.residual_td.shape());
     copy_dense(context.backend.memory(), whole.residual_td, copy_td);
     whole.residual_td = copy_td;

@@ -1,6 +1,9 @@
 // One block over a whole pack, segment by segment, carrying state where a sequence goes through in pieces.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "core/model/mamba2_block.hpp"
 #include "core/model/segments.hpp"
 #include "core/model/weights.hpp"
@@ -9,12 +12,15 @@
 namespace strandline {
 
 /// output += mixers(rms_norm(input)), both (T, D) dense in the accumulation type. output may be input itself: then a
-/// sequence that goes through in pieces in two directions is copied first, because both read the layer's input.
+/// sequence that goes through in pieces in two directions is copied first, because both read the layer's input; or,
+/// where the copy would take more than copy_bytes, the states at the reverse direction's cuts are computed first, which
+/// takes about a third more time.
 struct LayerForwardArgs {
   const SegmentPlan& plan;
   ConstView input_td;
   View output_td;
   BlockKept kept{};  ///< of the whole pack; only for a plan without pieces
+  std::int64_t copy_bytes = std::numeric_limits<std::int64_t>::max();
 };
 
 /// dinput and the weights' gradients are added to. dinput must not overlap doutput.

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "core/base/checked.hpp"
 #include "core/model/classifier.hpp"
 #include "core/model/dry_backend.hpp"
-#include "core/model/encoder_stream.hpp"
 #include "core/train/adamw_optimizer.hpp"
 #include "pipelines/run/record_encoder.hpp"
 
@@ -55,14 +55,12 @@ std::int64_t weight_bytes(const ClassifierConfig& config) {
 }
 
 // What a pass leaves to be counted.
-void infer(Classifier& classifier, RecordEncoder& encoder, const PackedBatch& batch) {
+void infer(RecordEncoder& encoder, const PackedBatch& batch) {
   if (batch.sequences() > 0) static_cast<void>(encoder.encode(batch));
   if (!encoder.takes_pieces()) return;
-  // A stream without its pooling, which would move a piece through the host.
-  EncoderStream stream(
-      classifier.encoder(), [](std::int64_t, ConstView) {}, encoder.piece_tokens());
   const std::vector<std::int32_t> ids(static_cast<std::size_t>(2 * encoder.piece_tokens()));
-  stream.push(ids);
+  encoder.push(ids);
+  static_cast<void>(encoder.finish());
 }
 
 void train(Classifier& classifier, AdamwOptimizer& optimizer, const PackedBatch& batch) {
@@ -95,13 +93,14 @@ MemoryUse larger(const MemoryUse& a, const MemoryUse& b) {
 MemoryPlan::MemoryPlan(const ClassifierConfig& config, const EncoderOptions& options, PlanTarget target)
     : config_(config), options_(options), target_(std::move(target)) {}
 
-MemoryPlan::Counted MemoryPlan::count(const BatchShape& batch, bool is_training) const {
+MemoryPlan::Counted MemoryPlan::count_with(const EncoderOptions& options, const BatchShape& batch,
+                                           bool is_training) const {
   const auto backend = make_dry_backend({.dtype = target_.dtype,
                                          .step_bytes = target_.step_bytes,
                                          .scratch_bytes = target_.scratch_bytes,
                                          .on_card = target_.on_card});
-  Classifier classifier(config_, *backend, options_);
-  const PackedBatch pack = largest_pack(batch, piece_tokens_of(config_, options_));
+  Classifier classifier(config_, *backend, options);
+  const PackedBatch pack = largest_pack(batch, piece_tokens_of(config_, options));
   Counted counted;
   if (is_training) {
     AdamwOptimizer optimizer({}, *backend, classifier.weights());
@@ -111,7 +110,7 @@ MemoryPlan::Counted MemoryPlan::count(const BatchShape& batch, bool is_training)
   } else {
     RecordEncoder encoder(classifier, RowKind::probabilities);
     counted.fixed_bytes = backend->peak_bytes();
-    infer(classifier, encoder, pack);
+    infer(encoder, pack);
   }
   counted.workspace_bytes = static_cast<std::int64_t>(classifier.encoder().workspace().peak_bytes());
   counted.scratch_bytes = backend->scratch_peak_bytes();
@@ -122,8 +121,13 @@ MemoryPlan::Counted MemoryPlan::count_any_length(const BatchShape& batch, bool i
   const std::int64_t piece = piece_tokens_of(config_, options_);
   const std::int64_t far = kPiecesCounted * piece;
   if (batch.sequences > 1 || batch.tokens <= far) return count(batch, is_training);
-  const Counted near = count({.tokens = far / 2}, is_training);
-  const Counted there = count({.tokens = far}, is_training);
+  // Shorter ones decide as this one about the copy of a layer's input.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  EncoderOptions options = options_;
+  const std::int64_t row_bytes = config_.encoder.d_model * static_cast<std::int64_t>(sizeof(float));
+  options.copy_bytes = checked_product(batch.tokens, row_bytes) > options_.copy_bytes ? 0 : kMost;
+  const Counted near = count_with(options, {.tokens = far / 2}, is_training);
+  const Counted there = count_with(options, {.tokens = far}, is_training);
   const auto beyond = [&](std::int64_t first, std::int64_t second) {
     const std::int64_t steps = ceil_div(batch.tokens - far, piece);
     return second + checked_product(ceil_div(second - first, kPiecesCounted / 2), steps);
@@ -142,12 +146,7 @@ MemoryUse MemoryPlan::use_of(const Counted& counted, std::int64_t host_bytes) co
 }
 
 MemoryUse MemoryPlan::inference(const BatchShape& batch) const {
-  std::int64_t host_bytes = checked_product(kTokenBytes, batch.tokens);
-  if (ClassifierStream::supports(config_)) {
-    const std::int64_t rows = stream_piece_tokens(options_, target_.on_card);
-    host_bytes += rows * config_.encoder.d_model * static_cast<std::int64_t>(sizeof(double));
-  }
-  return use_of(count_any_length(batch, false), host_bytes);
+  return use_of(count_any_length(batch, false), checked_product(kTokenBytes, batch.tokens));
 }
 
 MemoryUse MemoryPlan::training(const BatchShape& batch) const {

@@ -63,7 +63,8 @@ class MemoryPlan {
     std::int64_t workspace_bytes = 0;
     std::int64_t scratch_bytes = 0;
   };
-  Counted count(const BatchShape& batch, bool is_training) const;
+  Counted count(const BatchShape& batch, bool is_training) const { return count_with(options_, batch, is_training); }
+  Counted count_with(const EncoderOptions& options, const BatchShape& batch, bool is_training) const;
   Counted count_any_length(const BatchShape& batch, bool is_training) const;
   MemoryUse use_of(const Counted& counted, std::int64_t host_bytes) const;
 

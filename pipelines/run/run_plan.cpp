@@ -16,20 +16,24 @@ constexpr std::int64_t kCardSegment = 131072;
 constexpr std::int64_t kSmallestSegment = 2048;
 // Of a card, left to its driver: code is loaded with the first call of a kernel, and libraries take a little.
 constexpr std::int64_t kCardReserve = std::int64_t{512} << 20;
+constexpr std::int64_t kCopyShare = 4;
 constexpr std::int64_t kKeepAll = std::numeric_limits<std::int64_t>::max() / 2;
 
 // From fast to small.
-std::vector<EncoderOptions> choices(const RunPlanRequest& request, bool on_card) {
+std::vector<EncoderOptions> choices(const RunPlanRequest& request, const RunPlan& plan) {
   EncoderOptions options;
   if (request.segment_tokens > 0) options.segment_tokens = request.segment_tokens;
-  if (!on_card) return {options};
+  if (!plan.on_card) return {options};
+  // A copy beside the residual stream of the same size, and the rest of a layer.
+  const std::int64_t copy = plan.have_bytes / kCopyShare;
   const bool is_training = request.training.tokens > 0;
   std::vector<EncoderOptions> all;
   const std::int64_t longest = request.segment_tokens > 0 ? request.segment_tokens : kCardSegment;
   const std::int64_t shortest = request.segment_tokens > 0 ? request.segment_tokens : kSmallestSegment;
-  if (is_training) all.push_back({.segment_tokens = longest, .keep_bytes = kKeepAll});
+  if (is_training) all.push_back({.segment_tokens = longest, .keep_bytes = kKeepAll, .copy_bytes = copy});
   for (std::int64_t segment = longest; segment >= shortest; segment /= 2) {
-    all.push_back({.segment_tokens = segment, .keep_bytes = is_training ? 0 : options.keep_bytes});
+    const std::int64_t keep = is_training ? 0 : options.keep_bytes;
+    all.push_back({.segment_tokens = segment, .keep_bytes = keep, .copy_bytes = copy});
   }
   return all;
 }
@@ -69,7 +73,7 @@ RunPlan plan_run(const ClassifierConfig& config, const Backend& backend, const R
   plan.device = backend.name();
   plan.on_card = backend.device_memory().has_value();
   plan.is_training = request.training.tokens > 0;
-  for (const EncoderOptions& options : choices(request, plan.on_card)) {
+  for (const EncoderOptions& options : choices(request, plan)) {
     const MemoryPlan counted(config, options, plan_target(backend));
     plan.encoder = options;
     plan.use = use_of(counted, request);

@@ -77,6 +77,8 @@ TEST_P(EncoderResult, HasTheSameBitsForAnySegmentLength) {
     for (const std::int64_t segment_tokens : {1, 33, 64}) {
       Encoder encoder(config, *backend_, weights, {.segment_tokens = segment_tokens});
       EXPECT_EQ(hidden_of(encoder, pack_), expected) << segment_tokens;
+      Encoder without_copy(config, *backend_, weights, {.segment_tokens = segment_tokens, .copy_bytes = 0});
+      EXPECT_EQ(hidden_of(without_copy, pack_), expected) << segment_tokens << ", without a copy of the input";
     }
   }
 }

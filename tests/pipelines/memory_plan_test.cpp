@@ -189,6 +189,28 @@ TEST(MemoryPlan, SmallerPacksThatKeepMoreAreCounted) {
 }
 
 // Half of the width in activations and all of it in the residual stream.
+TEST(MemoryPlan, TakesOneResidualStreamWhereACopyIsNotWanted) {
+  ClassifierConfig config = testing::tiny_config(Direction::bidirectional);
+  const auto backend = make_cpu_backend({.threads = 1});
+  for (const std::int64_t length : {3000, 40000}) {
+    const std::int64_t stream = length * config.encoder.d_model * std::int64_t{sizeof(float)};
+    const EncoderOptions copies{.segment_tokens = 256, .copy_bytes = stream};
+    const EncoderOptions walks{.segment_tokens = 256, .copy_bytes = stream - 1};
+    for (const EncoderOptions& options : {copies, walks}) {
+      Classifier classifier(config, *backend, options);
+      const std::vector<std::int32_t> ids(static_cast<std::size_t>(length), dna::kA);
+      PackedBatch batch;
+      batch.add(ids);
+      std::vector<float> logits(3);
+      classifier.predict(batch, logits);
+      const MemoryUse use = MemoryPlan(config, options).inference({.tokens = length});
+      const auto took = static_cast<std::int64_t>(classifier.encoder().workspace().peak_bytes());
+      EXPECT_GE(use.workspace_bytes, took) << length;
+      EXPECT_LE(use.workspace_bytes, took + took / 20 + 4096) << length;
+    }
+  }
+}
+
 TEST(MemoryPlan, TakesLessInBfloat16) {
   const ClassifierConfig config = testing::tiny_config();
   const MemoryPlan single(config, {}, {.dtype = DType::f32, .on_card = true});
