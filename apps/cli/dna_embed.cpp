@@ -42,12 +42,15 @@ void run(EmbedArguments& arguments, const Program& program) {
       place_model(load_model(arguments.common.model), *backend, arguments.common, options.encode, progress);
   const auto start = Clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
-  const RunControl control{program.stop, [&](const EncodeProgress& done) {
+  const RunControl control{program.stop,
+                           [&](const EncodeProgress& done) {
                              if (progress.is_due()) progress.show(describe(done, seconds()));
-                           }};
+                           },
+                           [&](const std::string& text) { progress.say(text); }};
   const EmbedSummary summary = embed(model, options, control);
   std::string text = describe(summary.done, seconds()) + ", " + format_duration(seconds());
   if (summary.without_embedding > 0) text += fmt::format("; without an embedding {}", summary.without_embedding);
+  progress.say(describe_costs(summary.done, *backend));
   progress.show(text);
 }
 

@@ -76,7 +76,8 @@ Json config_of(const PredictOptions& options, const PredictSummary& summary, DTy
           {"precision", name_of(precision)}};
 }
 
-Json results_of(const LoadedClassifier& model, const PredictSummary& summary) {
+Json results_of(const LoadedClassifier& model, const PredictSummary& summary, const Backend& backend) {
+  const auto memory = backend.device_memory();
   Json classes = Json::object();
   for (std::size_t i = 0; i < summary.per_class.size(); ++i)
     classes[model.metadata.class_names[i]] = summary.per_class[i];
@@ -89,7 +90,12 @@ Json results_of(const LoadedClassifier& model, const PredictSummary& summary) {
           {"dropped_by_flag", summary.read.dropped_by_flag},
           {"dropped_by_mapq", summary.read.dropped_by_mapq},
           {"dropped_by_region", summary.read.dropped_by_region},
-          {"end_marker_checked", summary.read.end_marker_checked}};
+          {"end_marker_checked", summary.read.end_marker_checked},
+          {"seconds_waiting_for_reader", summary.done.reader_seconds},
+          {"seconds_in_encoder", summary.done.encoder_seconds},
+          {"seconds_waiting_for_writer", summary.done.writer_seconds},
+          {"device_bytes_planned", memory ? summary.done.planned_bytes : 0},
+          {"device_bytes_held", memory ? memory->peak_bytes : 0}};
 }
 
 std::vector<std::pair<std::string, std::string>> outputs_of(const PredictOptions& options) {
@@ -131,20 +137,23 @@ void run(PredictArguments& arguments, const Program& program) {
   LoadedClassifier model = place_model(std::move(stored), *backend, arguments.common, options.encode, progress);
 
   const auto start = Clock::now();
-  const RunControl control{program.stop, [&](const EncodeProgress& done) {
+  const RunControl control{program.stop,
+                           [&](const EncodeProgress& done) {
                              if (progress.is_due()) progress.show(describe(done, seconds_since(start)));
-                           }};
+                           },
+                           [&](const std::string& text) { progress.say(text); }};
   PredictSummary summary;
   try {
     summary = predict(model, options, control);
   } catch (const IoError& error) {
     throw_incomplete(arguments, error);
   }
+  progress.say(describe_costs(summary.done, *backend));
   progress.show(describe(summary, model.metadata.class_names, seconds_since(start)));
   if (arguments.summary.empty()) return;
   manifest.finished = utc_now();
   manifest.config_json = config_of(options, summary, backend->dtype()).dump();
-  manifest.results_json = results_of(model, summary).dump();
+  manifest.results_json = results_of(model, summary, *backend).dump();
   manifest.inputs.push_back(describe_input(options.model));
   if (options.encode.input != "-") manifest.inputs.push_back(describe_input(options.encode.input));
   manifest.outputs = outputs_of(options);

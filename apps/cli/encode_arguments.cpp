@@ -160,4 +160,17 @@ std::string describe(const EncodeProgress& progress, double seconds) {
                      seconds > 0.0 ? megabases / seconds : 0.0);
 }
 
+std::string describe_costs(const EncodeProgress& progress, const Backend& backend) {
+  std::string text =
+      fmt::format("{:.1f} s waiting for the reader, {:.1f} s in the encoder, {:.1f} s waiting for the writer",
+                  progress.reader_seconds, progress.encoder_seconds, progress.writer_seconds);
+  if (const auto memory = backend.device_memory()) {
+    constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+    text += fmt::format("; device memory: plan {:.2f} GiB, held {:.2f} GiB",
+                        static_cast<double>(progress.planned_bytes) / kGibibyte,
+                        static_cast<double>(memory->peak_bytes) / kGibibyte);
+  }
+  return text;
+}
+
 }  // namespace strandline

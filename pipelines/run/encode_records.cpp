@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -47,11 +48,19 @@ class Room {
     take(use);
   }
 
-  void make_for(const PackedBatch& batch) {
+  void make_for(const PackedBatch& batch, const RunControl& control) {
     if (batch.tokens() <= tokens_) return;
-    take(memory_.plan.inference({.tokens = batch.tokens()}));
+    const MemoryUse use = memory_.plan.inference({.tokens = batch.tokens()});
+    if (control.say) {
+      control.say(fmt::format("memory: {} of {} for a record of {} bases",
+                              format_bytes(memory_.plan.limited_bytes(use)), format_bytes(memory_.have_bytes),
+                              batch.tokens()));
+    }
+    take(use);
     tokens_ = batch.tokens();
   }
+
+  std::int64_t planned_bytes() const { return planned_bytes_; }
 
  private:
   void refuse_batch(const EncodeOptions& options, std::int64_t need) const {
@@ -64,11 +73,27 @@ class Room {
   void take(const MemoryUse& use) {
     classifier_.encoder().workspace().reserve(use.workspace_bytes);
     classifier_.backend().reserve_scratch(use.scratch_bytes);
+    planned_bytes_ = std::max(planned_bytes_, use.device_bytes);
   }
 
   const Budget& memory_;
   Classifier& classifier_;
   std::int64_t tokens_;
+  std::int64_t planned_bytes_ = 0;
+};
+
+// Adds what passes between two calls to one counter or another.
+class Stopwatch {
+ public:
+  void add_to(double& seconds) {
+    const auto now = Clock::now();
+    seconds += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
 };
 
 RecordBatcherOptions batcher_options(const EncodeJob& job, const EncodeOptions& options, bool takes_pieces) {
@@ -133,17 +158,25 @@ EncodeProgress encode_records(const EncodeJob& job, const EncodeOptions& options
   });
   EncodeProgress progress;
   std::vector<double> rows;
+  Stopwatch watch;
   while (std::optional<EncodeWork> work = source.next()) {
+    watch.add_to(progress.reader_seconds);
     throw_if_stopped(control);
-    room.make_for(work->batch.packed);
-    if (!encode(encoder, *work, rows)) continue;
+    room.make_for(work->batch.packed, control);
+    const bool is_done = encode(encoder, *work, rows);
+    watch.add_to(progress.encoder_seconds);
+    progress.planned_bytes = room.planned_bytes();
+    if (!is_done) continue;
     progress.records += std::ssize(work->batch.ends);
     progress.bases += bases_in(work->batch);
     progress.windows += std::ssize(work->batch.weights);
     results.push({std::move(work->batch), std::move(rows)});
+    watch.add_to(progress.writer_seconds);
     if (control.progress) control.progress(progress);
   }
+  watch.add_to(progress.reader_seconds);
   results.finish();
+  watch.add_to(progress.writer_seconds);
   // The end of the input may itself come from the interruption, when the program that feeds us got the same signal.
   throw_if_stopped(control);
   return progress;

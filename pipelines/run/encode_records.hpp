@@ -36,12 +36,20 @@ struct EncodeProgress {
   std::int64_t records = 0;
   std::int64_t bases = 0;
   std::int64_t windows = 0;
+  // Where the time of the thread that encodes went.
+  double reader_seconds = 0.0;   ///< waiting for records
+  double encoder_seconds = 0.0;  ///< in the encoder
+  double writer_seconds = 0.0;   ///< waiting for the results before to be written
+  /// The plan's device_bytes for the largest batch so far.
+  std::int64_t planned_bytes = 0;
 };
 
-/// How a long run hears and is heard. Both may be empty.
+/// How a long run hears and is heard. All may be empty.
 struct RunControl {
   std::stop_token stop;
   std::function<void(const EncodeProgress&)> progress;
+  /// Told what a record will take that needs more memory than was planned for a batch.
+  std::function<void(const std::string&)> say{};
 };
 
 /// What one run is made of, beside its options.
