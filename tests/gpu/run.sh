@@ -3,7 +3,7 @@
 #   bash tests/gpu/run.sh [--programs DIR] [--libraries DIR] [--only PART]... [--log DIR]
 # --programs   the build folder, or a folder with ops_tests, cuda_tests, cuda_memory_tests and strandline (default: build/release)
 # --libraries  added to LD_LIBRARY_PATH: cuBLASLt, HTSlib, ... where the machine lacks them
-# --only       suites, sanitizer, long or bench; may be given again (default: all four)
+# --only       suites, sanitizer, long, resume, reads, chromosome or bench; may be given again (default: all)
 # --log        where the output of each part goes (default: a new folder under /tmp)
 # --memory     GiB of device memory that the benchmark may take (default: what the card has)
 # Nothing is skipped for want of a GPU: that is a failure. A tool or program that is missing is "not run". The table
@@ -22,9 +22,9 @@ while [ $# -gt 0 ]; do
     *) sed -n '2,11s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ ${#only[@]} -gt 0 ] || only=(suites sanitizer long bench)
+[ ${#only[@]} -gt 0 ] || only=(suites sanitizer long resume reads chromosome bench)
 for part in "${only[@]}"; do
-  case $part in suites|sanitizer|long|bench) ;; *) echo "there is no part '$part'" >&2; exit 2 ;; esac
+  case $part in suites|sanitizer|long|resume|reads|chromosome|bench) ;; *) echo "there is no part '$part'" >&2; exit 2 ;; esac
 done
 [ -n "$log" ] || log=$(mktemp -d /tmp/strandline_gpu.XXXXXX)
 mkdir -p "$log"
@@ -68,6 +68,7 @@ run() {
 ops=$(find_program ops_tests) cuda=$(find_program cuda_tests) memory_tests=$(find_program cuda_memory_tests)
 strandline=$(find_program strandline)
 long_cases='On/Long*'
+model_cases='On/LongModel*'
 
 if wants suites; then
   run ops_fp32 600 "$ops" --gtest_filter='*/cuda'
@@ -97,7 +98,22 @@ if wants sanitizer; then
   done
 fi
 
-wants long && run long_offsets 600 "$cuda" --gtest_filter="$long_cases"
+if wants long; then
+  run long_offsets 600 "$cuda" --gtest_filter="$long_cases:-$model_cases"
+  run long_model 600 "$cuda" --gtest_filter="$model_cases"
+fi
+
+# Stories of the whole program; each has a timeout of its own for every step.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+story() {  # name seconds script argument...
+  local name=$1
+  run "$name" "$2" "${strandline:+bash}" "$here/$3" "$strandline" "${@:4}"
+  [ ! -f "$log/$name.log" ] || cat "$log/$name.log"
+}
+wants resume && story resume 300 ../apps/kill_resume.sh 8 1 --device cuda
+wants resume && story resume_bf16 300 ../apps/kill_resume.sh 4 2 --device cuda --precision bf16
+wants reads && story reads 400 reads.sh
+wants chromosome && story chromosome 900 chromosome.sh
 
 if wants bench; then
   run bench 600 "$strandline" bench --device cuda --precision bf16 ${memory:+--memory "${memory}G"}
