@@ -81,7 +81,8 @@ void add_device_options(CLI::App& command, DeviceOptions& options) {
 void add_segment_option(CLI::App& command, DeviceOptions& options) {
   command
       .add_option("--segment", options.segment_tokens,
-                  "Tokens that go through a layer at once; never changes a result; default: from the memory")
+                  "Tokens that go through a layer at once; default: from the memory. Predictions never depend on it; "
+                  "in training, sums of gradients are grouped by it")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->type_name("TOKENS");
 }

@@ -94,6 +94,7 @@ class TrainRun {
  private:
   void prepare();
   void place_model();
+  std::int64_t segment_tokens() const;
   std::string config_json() const;
   void train();
   void judge();
@@ -168,7 +169,7 @@ void TrainRun::place_model() {
                                  .training = {.tokens = training,
                                               .sequences = std::min(sequences, trainer_options_.examples_per_step),
                                               .longest = longest},
-                                 .segment_tokens = options_.device.segment_tokens,
+                                 .segment_tokens = segment_tokens(),
                                  .memory_bytes = options_.device.memory_bytes,
                                  .cure = longest > options_.micro_batch_tokens ? "Use a smaller --length"
                                                                                : "Use a smaller --micro-batch-tokens"});
@@ -178,6 +179,14 @@ void TrainRun::place_model() {
   }
   classifier_ = std::make_unique<Classifier>(config, *backend_, plan.encoder);
   strandline::reserve(plan, classifier_->encoder());
+}
+
+// As asked for; else as the checkpoint that the run goes on from had it, whatever memory is free this time: sums of
+// gradients are grouped by segments.
+std::int64_t TrainRun::segment_tokens() const {
+  if (options_.device.segment_tokens > 0 || options_.restart) return options_.device.segment_tokens;
+  const std::string stored = CheckpointStore::newest_config(options_.checkpoint_folder());
+  return stored.empty() ? 0 : Json::parse(stored).value("segment_tokens", std::int64_t{0});
 }
 
 // Everything that decides the bits of the model, and nothing else: a checkpoint belongs to a run when this is equal.
@@ -200,6 +209,7 @@ std::string TrainRun::config_json() const {
                       {"val_windows", options_.val_windows}}},
                     {"backend", backend_->name()},
                     {"precision", name_of(backend_->dtype())},
+                    {"segment_tokens", classifier_->encoder().options().segment_tokens},
                     {"seed", options_.seed}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

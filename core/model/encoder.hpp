@@ -18,7 +18,8 @@
 namespace strandline {
 
 struct EncoderOptions {
-  /// Tokens of a pack that go through a layer at once. Changes memory and speed, never a result.
+  /// Tokens of a pack that go through a layer at once. Changes memory and speed, never what forward() gives; gradients
+  /// of weights are summed segment by segment, so their last bits depend on it.
   std::int64_t segment_tokens = 16384;
   /// What a training step may keep of the inside of the blocks instead of computing it again in the backward (a quarter
   /// of its time). Used when all of it fits and no sequence goes through in pieces. Changes memory and speed, never a

@@ -120,6 +120,17 @@ std::string differences(const Json& stored, const Json& wanted) {
   return text;
 }
 
+// Newest first.
+std::vector<std::int64_t> steps_in(const std::string& folder) {
+  std::vector<std::int64_t> found;
+  std::error_code missing;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, missing)) {
+    if (const auto step = step_of(entry.path().filename().string())) found.push_back(*step);
+  }
+  std::ranges::sort(found, std::ranges::greater{});
+  return found;
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(std::string folder, std::string config_json)
@@ -134,13 +145,12 @@ void CheckpointStore::remove_leftovers() const {
   }
 }
 
-std::vector<std::int64_t> CheckpointStore::steps() const {
-  std::vector<std::int64_t> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
-    if (const auto step = step_of(entry.path().filename().string())) found.push_back(*step);
+std::string CheckpointStore::newest_config(const std::string& folder) {
+  for (const std::int64_t step : steps_in(folder)) {
+    const fs::path path = fs::path(folder) / fmt::format("{}{}", kStepPrefix, step);
+    if (is_whole(path)) return parse((path / "state.json").string()).at("config").dump();
   }
-  std::ranges::sort(found, std::ranges::greater{});
-  return found;
+  return {};
 }
 
 void CheckpointStore::require_same_config(const std::string& stored_config, const std::string& file) const {
@@ -152,7 +162,7 @@ void CheckpointStore::require_same_config(const std::string& stored_config, cons
 }
 
 std::optional<Checkpoint> CheckpointStore::load() const {
-  for (const std::int64_t step : steps()) {
+  for (const std::int64_t step : steps_in(folder_)) {
     const fs::path folder = fs::path(folder_) / fmt::format("{}{}", kStepPrefix, step);
     if (!is_whole(folder)) continue;
     const std::string state_path = (folder / "state.json").string();
@@ -209,7 +219,7 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
 }
 
 void CheckpointStore::remove_all_but_newest(std::size_t keep) const {
-  const std::vector<std::int64_t> all = steps();
+  const std::vector<std::int64_t> all = steps_in(folder_);
   for (std::size_t index = keep; index < all.size(); ++index) {
     remove_tree(fs::path(folder_) / fmt::format("{}{}", kStepPrefix, all[index]));
   }

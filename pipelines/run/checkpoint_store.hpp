@@ -32,6 +32,9 @@ class CheckpointStore {
   /// The newest checkpoint that is whole; damaged ones are passed over. Nothing when there is none.
   /// @throws DataError when the newest is of another configuration (its differences are named) or of a newer program.
   std::optional<Checkpoint> load() const;
+  /// The configuration of that checkpoint, whatever it is; empty when there is none. For what a run chooses by itself
+  /// and must choose again as before.
+  static std::string newest_config(const std::string& folder);
   /// @throws NumericError when a number is not finite, IoError; earlier checkpoints are then as before.
   void save(const Checkpoint& checkpoint) const;
   /// Removes every checkpoint of the folder, and LATEST.
@@ -40,7 +43,6 @@ class CheckpointStore {
   const std::string& folder() const { return folder_; }
 
  private:
-  std::vector<std::int64_t> steps() const;
   void remove_all_but_newest(std::size_t keep) const;
   void remove_leftovers() const;
   void require_same_config(const std::string& stored_config, const std::string& file) const;
