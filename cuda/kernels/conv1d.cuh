@@ -244,7 +244,7 @@ __global__ void __launch_bounds__(kConvThreads) conv1d_kernel(ConvForward conv) 
   const std::int64_t first = sequence_of(conv.in.sequences, begin);
   if (lane.count == 0) return;
   const ConvTaps<kTaps> taps = load_taps<kTaps>(conv.in, lane);
-  for_each_part(conv.in.sequences, first, begin, end,
+  for_each_part(conv.in.sequences, first, {begin, end},
                 [&](std::int64_t s, std::int64_t part_begin, std::int64_t part_end) {
                   convolve_part<T>(conv, taps, conv_part(conv.in, s, part_begin, part_end), lane);
                 });
@@ -423,7 +423,7 @@ __global__ void __launch_bounds__(kConvThreads) conv1d_backward_kernel(ConvBackw
   ConvSums<kTaps> sums;
   sums.stored = false;
   clear(sums);
-  for_each_part(conv.in.sequences, first, begin, end,
+  for_each_part(conv.in.sequences, first, {begin, end},
                 [&](std::int64_t s, std::int64_t part_begin, std::int64_t part_end) {
                   const ConvPart part = conv_part(conv.in, s, part_begin, part_end);
                   back_through_part<T>(conv, taps, {conv.in, part, lane}, sums);

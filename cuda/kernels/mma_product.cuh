@@ -5,6 +5,7 @@
 
 #include "core/base/checked.hpp"
 #include "cuda/base/element.cuh"
+#include "cuda/kernels/tensor_core.cuh"
 
 namespace strandline::cuda::mma {
 
@@ -117,32 +118,6 @@ struct Share {
   }
 };
 
-/// Four 8 x 8 matrices, row l % 8 of matrix l / 8 at lane l's address; transposed when the tile's rows run over k.
-template <bool kTransposed>
-__device__ __forceinline__ void load_matrices(unsigned (&to)[4], const bf16* from) {
-  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(from));
-  if constexpr (kTransposed) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address)
-                 : "memory");
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address)
-                 : "memory");
-  }
-}
-
-/// c (16 x 8) += a (16 x 16) * b (16 x 8).
-__device__ __forceinline__ void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 // Eight warps, two down and four across, 64 x 32 outputs each: 4 x 4 products of m16n8k16.
 inline constexpr int kWarpsAcross = 4;
 inline constexpr int kWarpRows = 64;
@@ -185,7 +160,7 @@ __device__ __forceinline__ void multiply_slab(Sums& sums, const bf16* a, const b
       load_matrices<!kADense>(a_fragment, matrix_row<kADense>(a, a_row + 16 * m, a_k + k));
 #pragma unroll
       for (int n = 0; n < kAcross; ++n) {
-        multiply(sums[m][n], a_fragment, b_fragment[n / 2][n % 2 * 2], b_fragment[n / 2][n % 2 * 2 + 1]);
+        multiply_add(sums[m][n], a_fragment, b_fragment[n / 2][n % 2 * 2], b_fragment[n / 2][n % 2 * 2 + 1]);
       }
     }
   }

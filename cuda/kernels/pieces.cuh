@@ -68,19 +68,30 @@ inline Pieces pieces_of(Context& context, std::span<const std::int64_t> seq_begi
   return pieces;
 }
 
+/// What is reduced, and where the results of pieces go that are not whole sequences.
+template <class Number>
+struct PiecesOfRows {
+  Pieces pieces;
+  RowTensor x;
+  std::int64_t channels;
+  Number* partials;
+};
+
 /// Reduces rows of channels. Reduce has: Number; start(); factor(s, t, is_first), asked once per token and warp
 /// (is_first for one warp and lane alone); add(number, x, t, factor); join(number, later); finish(s, length, channel,
 /// number).
 template <class T, class Reduce>
-__global__ void __launch_bounds__(kPieceThreads) reduce_rows_kernel(Pieces pieces, RowTensor x, std::int64_t channels,
-                                                                    Reduce reduce, typename Reduce::Number* partials) {
+__global__ void __launch_bounds__(kPieceThreads)
+    reduce_rows_kernel(PiecesOfRows<typename Reduce::Number> rows, Reduce reduce) {
   using Number = typename Reduce::Number;
+  const RowTensor& x = rows.x;
+  const std::int64_t channels = rows.channels;
   constexpr int kBatch = 4;
   __shared__ Number of_warps[kPieceWarps][kPieceChannels];
   const std::int64_t chunks = (channels + kPieceChannels - 1) / kPieceChannels;
   const std::int64_t chunk = blockIdx.x % chunks;
   Piece piece;
-  if (!find_piece(pieces.sequences, blockIdx.x / chunks, piece)) return;  // the whole block
+  if (!find_piece(rows.pieces.sequences, blockIdx.x / chunks, piece)) return;  // the whole block
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t channel = chunk * kPieceChannels + lane * kPack;
@@ -114,21 +125,23 @@ __global__ void __launch_bounds__(kPieceThreads) reduce_rows_kernel(Pieces piece
   if (piece.is_whole()) {
     reduce.finish(piece.sequence, piece.length, mine, all);
   } else {
-    partials[piece.slot * channels + mine] = all;
+    rows.partials[piece.slot * channels + mine] = all;
   }
 }
 
 // One block, 256 channels of one sequence of more than one piece.
 template <class Reduce>
 __global__ void __launch_bounds__(kPieceThreads)
-    join_pieces_kernel(Pieces pieces, std::int64_t channels, Reduce reduce, const typename Reduce::Number* partials) {
+    join_pieces_kernel(PiecesOfRows<typename Reduce::Number> rows, Reduce reduce) {
+  const Pieces& pieces = rows.pieces;
+  const std::int64_t channels = rows.channels;
   const std::int64_t chunks = (channels + kPieceThreads - 1) / kPieceThreads;
   const std::int64_t s = blockIdx.x / chunks;
   const std::int64_t channel = blockIdx.x % chunks * kPieceThreads + threadIdx.x;
   const std::int64_t begin = pieces.sequences.begin[s];
   const std::int64_t length = pieces.sequences.begin[s + 1] - begin;
   if (length <= kPieceTokens || channel >= channels) return;
-  const typename Reduce::Number* first = partials + first_slot(begin) * channels + channel;
+  const typename Reduce::Number* first = rows.partials + first_slot(begin) * channels + channel;
   const std::int64_t count = (length + kPieceTokens - 1) / kPieceTokens;
   typename Reduce::Number all = first[0];
 #pragma unroll 8
@@ -145,12 +158,10 @@ Number* take_partials(Context& context, const Pieces& pieces, std::int64_t chann
 }
 
 template <class Reduce>
-void join_pieces(Context& context, const Pieces& pieces, std::int64_t channels, const Reduce& reduce,
-                 const typename Reduce::Number* partials) {
-  if (pieces.slots == 0) return;
-  const std::int64_t blocks = pieces.sequences.count * ceil_div(channels, std::int64_t{kPieceThreads});
-  join_pieces_kernel<<<checked_grid(blocks, "join_pieces"), kPieceThreads, 0, context.stream()>>>(pieces, channels,
-                                                                                                  reduce, partials);
+void join_pieces(Context& context, const PiecesOfRows<typename Reduce::Number>& rows, const Reduce& reduce) {
+  if (rows.pieces.slots == 0) return;
+  const std::int64_t blocks = rows.pieces.sequences.count * ceil_div(rows.channels, std::int64_t{kPieceThreads});
+  join_pieces_kernel<<<checked_grid(blocks, "join_pieces"), kPieceThreads, 0, context.stream()>>>(rows, reduce);
   check_launch("join_pieces");
 }
 
@@ -159,12 +170,12 @@ template <class T, class Reduce>
 void reduce_rows(Context& context, const Pieces& pieces, const ConstView& x_td, const Reduce& reduce) {
   const std::int64_t channels = x_td.size(1);
   if (channels == 0 || pieces.sequences.count == 0) return;
-  auto* partials = take_partials<typename Reduce::Number>(context, pieces, channels);
+  using Number = typename Reduce::Number;
+  const PiecesOfRows<Number> rows{pieces, row_tensor(x_td), channels, take_partials<Number>(context, pieces, channels)};
   const std::int64_t blocks = checked_product(pieces.indices, ceil_div(channels, std::int64_t{kPieceChannels}));
-  reduce_rows_kernel<T><<<checked_grid(blocks, "reduce_rows"), kPieceThreads, 0, context.stream()>>>(
-      pieces, row_tensor(x_td), channels, reduce, partials);
+  reduce_rows_kernel<T><<<checked_grid(blocks, "reduce_rows"), kPieceThreads, 0, context.stream()>>>(rows, reduce);
   check_launch("reduce_rows");
-  join_pieces(context, pieces, channels, reduce, partials);
+  join_pieces(context, rows, reduce);
 }
 
 /// The same for one number per token. Reduce has Number = double, start(), value(s, t), join(), finish().
@@ -198,7 +209,7 @@ void reduce_tokens(Context& context, const Pieces& pieces, const Reduce& reduce)
   reduce_tokens_kernel<<<checked_grid(pieces.indices, "reduce_tokens"), kPieceThreads, 0, context.stream()>>>(
       pieces, reduce, partials);
   check_launch("reduce_tokens");
-  join_pieces(context, pieces, 1, reduce, partials);
+  join_pieces(context, {pieces, {}, 1, partials}, reduce);
 }
 
 inline constexpr int kTokensOfWarp = 32;
@@ -211,7 +222,7 @@ __global__ void __launch_bounds__(kPieceThreads)
   const std::int64_t begin = warp * kTokensOfWarp;
   if (begin >= tokens) return;  // the whole warp
   const std::int64_t end = min(begin + kTokensOfWarp, tokens);
-  for_each_part(sequences, sequence_of(sequences, begin), begin, end,
+  for_each_part(sequences, sequence_of(sequences, begin), {begin, end},
                 [&](std::int64_t s, std::int64_t part_begin, std::int64_t part_end) {
                   for (std::int64_t t = part_begin; t < part_end; ++t) work(s, t);
                 });

@@ -39,15 +39,20 @@ __device__ __forceinline__ std::int64_t sequence_of(const Sequences& sequences, 
   return last_not_above([&](std::int64_t s) { return sequences.begin[s]; }, sequences.count, token);
 }
 
-/// Calls body(s, first token, one past the last) for each sequence's part of the tokens [begin, end), in order.
-/// `s` is the sequence of `begin`.
+struct TokenSpan {
+  std::int64_t begin, end;
+};
+
+/// Calls body(s, first token, one past the last) for each sequence's part of the tokens, in order. `s` is the sequence
+/// of the first.
 template <class Body>
-__device__ __forceinline__ void for_each_part(const Sequences& sequences, std::int64_t s, std::int64_t begin,
-                                              std::int64_t end, const Body& body) {
-  while (begin < end) {
+__device__ __forceinline__ void for_each_part(const Sequences& sequences, std::int64_t s, const TokenSpan& tokens,
+                                              const Body& body) {
+  std::int64_t begin = tokens.begin;
+  while (begin < tokens.end) {
     const std::int64_t sequence_end = sequences.begin[s + 1];
     if (begin < sequence_end) {
-      const std::int64_t part_end = min(sequence_end, end);
+      const std::int64_t part_end = min(sequence_end, tokens.end);
       body(s, begin, part_end);
       begin = part_end;
     }

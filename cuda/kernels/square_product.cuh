@@ -37,13 +37,15 @@ struct PanelOrigin {
   std::int64_t matrix;
   std::int64_t line;
   std::int64_t step;
+  std::int64_t m;  ///< rows of a matrix
 };
 
 using Panel = float[kProductDepth][kProductTile + 4];
 
 /// @param steps_are_inner whether neighbours in memory are neighbours in the sum; threads then go along the sum
-__device__ __forceinline__ void load_panel(const SquareFactor& from, const PanelOrigin& origin, std::int64_t m,
-                                           bool steps_are_inner, Panel& panel) {
+__device__ __forceinline__ void load_panel(const SquareFactor& from, const PanelOrigin& origin, bool steps_are_inner,
+                                           Panel& panel) {
+  const std::int64_t m = origin.m;
   const float* data = from.data + origin.matrix * m * m;
   const int thread = static_cast<int>(threadIdx.x);
   for (int n = 0; n < kProductTile * kProductDepth / kProductThreads; ++n) {
@@ -88,8 +90,8 @@ __global__ __launch_bounds__(kProductThreads) void square_product_kernel(const S
   const std::int64_t column_begin = block % args.tiles * kProductTile;
   float sums[4][4]{};
   for (std::int64_t step = 0; step < args.m; step += kProductDepth) {
-    load_panel(args.a, {matrix, row_begin, step}, args.m, !args.a.is_transposed, a);
-    load_panel(args.b, {matrix, column_begin, step}, args.m, args.b.is_transposed, b);
+    load_panel(args.a, {matrix, row_begin, step, args.m}, !args.a.is_transposed, a);
+    load_panel(args.b, {matrix, column_begin, step, args.m}, args.b.is_transposed, b);
     __syncthreads();
     multiply_panels(a, b, sums);
     __syncthreads();

@@ -94,21 +94,23 @@ struct RowScales {
   float back;  // r^2 * mean(g * v)
 };
 
-/// One element's gradients.
+/// One element, s = sigmoid(z), and its gradients.
+struct GatedElement {
+  float x, z, s, dy, weight;
+};
 struct GatedGradient {
   float dx, dz, dweight;
 };
 
-__device__ __forceinline__ GatedGradient gated_gradient(bool gate_first, const RowScales& row, float x, float z,
-                                                        float s, float dy, float weight) {
-  const float gate = z * s;
-  const Normed normed = normed_of(gate_first, x, gate, dy * weight);
+__device__ __forceinline__ GatedGradient gated_gradient(bool gate_first, const RowScales& row, const GatedElement& of) {
+  const float gate = of.z * of.s;
+  const Normed normed = normed_of(gate_first, of.x, gate, of.dy * of.weight);
   const float dv = row.r * fmaf(-normed.v, row.back, normed.g);
-  const float slope = silu_slope(z, s);
+  const float slope = silu_slope(of.z, of.s);
   GatedGradient gradient;
   gradient.dx = gate_first ? dv * gate : dv;
-  gradient.dz = gate_first ? dv * x * slope : dy * weight * (x * row.r) * slope;
-  gradient.dweight = dy * (x * gate) * row.r;
+  gradient.dz = gate_first ? dv * of.x * slope : of.dy * of.weight * (of.x * row.r) * slope;
+  gradient.dweight = of.dy * (of.x * gate) * row.r;
   return gradient;
 }
 
@@ -119,16 +121,22 @@ struct GatedRow {
   RawPack<T> dy[Place::kPacks];
 };
 
+/// A group's channels of one row; no width where there is no row.
+struct GroupOfRow {
+  std::int64_t row, begin;
+  int width;
+};
+
 template <class T, class Place>
-__device__ __forceinline__ void load_row(const GatedNormBackward& norm, std::int64_t row, std::int64_t group_begin,
-                                         int width, GatedRow<T, Place>& held) {
+__device__ __forceinline__ void load_row(const GatedNormBackward& norm, const GroupOfRow& at,
+                                         GatedRow<T, Place>& held) {
 #pragma unroll
   for (int p = 0; p < Place::kPacks; ++p) {
-    const std::int64_t column = group_begin + Place::column(p);
-    const int count = pack_count(width, Place::column(p));
-    held.x[p] = load_pack<T>(norm.x, row * norm.x.stride + column, count);
-    held.z[p] = load_pack<T>(norm.z, row * norm.z.stride + column, count);
-    held.dy[p] = load_pack<T>(norm.dy, row * norm.dy.stride + column, count);
+    const std::int64_t column = at.begin + Place::column(p);
+    const int count = pack_count(at.width, Place::column(p));
+    held.x[p] = load_pack<T>(norm.x, at.row * norm.x.stride + column, count);
+    held.z[p] = load_pack<T>(norm.z, at.row * norm.z.stride + column, count);
+    held.dy[p] = load_pack<T>(norm.dy, at.row * norm.dy.stride + column, count);
   }
 }
 
@@ -146,7 +154,7 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) gated_norm_b
     const std::int64_t row = first + Place::slot();
     const int width = row < end ? norm.width : 0;
     GatedRow<T, Place> held;
-    load_row(norm, row, group_begin, width, held);
+    load_row(norm, {row, group_begin, width}, held);
     float s[Place::kPacks][kPack];
     float sums[2] = {0.0F, 0.0F};
 #pragma unroll
@@ -171,8 +179,8 @@ __global__ void __launch_bounds__(Place::kBlock, Place::at_once(2)) gated_norm_b
       float dz[kPack];
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
-        const GatedGradient gradient = gated_gradient(norm.gate_first, scales, held.x[p].get(i), held.z[p].get(i),
-                                                      s[p][i], held.dy[p].get(i), weight[p][i]);
+        const GatedGradient gradient = gated_gradient(
+            norm.gate_first, scales, {held.x[p].get(i), held.z[p].get(i), s[p][i], held.dy[p].get(i), weight[p][i]});
         dx[i] = gradient.dx;
         dz[i] = gradient.dz;
         dweight[p][i] += width > 0 ? gradient.dweight : 0.0F;

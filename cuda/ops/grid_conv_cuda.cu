@@ -61,15 +61,21 @@ struct ConvArgs {
   bool accumulate;
 };
 
-/// The weights of taps [first, first + count) for the channels of the block, tap by tap.
-__device__ __forceinline__ void share_taps(const Grid& grid, const float* weight, std::int64_t first, int count,
+struct TapRange {
+  std::int64_t first;
+  int count;
+};
+
+/// The weights of these taps for the channels of the block, tap by tap.
+__device__ __forceinline__ void share_taps(const Grid& grid, const float* weight, const TapRange& taps,
                                            float (&shared)[kSharedTaps][kChannels]) {
   const std::int64_t channel_begin = blockIdx.y * std::int64_t{kChannels};
-  for (int index = static_cast<int>(threadIdx.x); index < count * kChannels; index += kThreads) {
+  for (int index = static_cast<int>(threadIdx.x); index < taps.count * kChannels; index += kThreads) {
     const int tap = index / kChannels;
     const int channel = index % kChannels;
     const std::int64_t d = channel_begin + channel;
-    shared[tap][channel] = d < grid.channels ? weight[d / grid.channels_per_group * grid.taps() + first + tap] : 0.0F;
+    shared[tap][channel] =
+        d < grid.channels ? weight[d / grid.channels_per_group * grid.taps() + taps.first + tap] : 0.0F;
   }
 }
 
@@ -90,7 +96,7 @@ __global__ __launch_bounds__(kThreads) void grid_conv_kernel(const ConvArgs<In, 
   for (std::int64_t first = 0; first < grid.taps(); first += kSharedTaps) {
     const int count = static_cast<int>(grid.taps() - first < kSharedTaps ? grid.taps() - first : kSharedTaps);
     __syncthreads();
-    share_taps(grid, args.weight, first, count, weight);
+    share_taps(grid, args.weight, {first, count}, weight);
     __syncthreads();
     for (int n = 0; n < kEach; ++n) {
       const std::int64_t token = token_begin + n * kLanes;
@@ -151,9 +157,14 @@ struct TapRun {
   std::int64_t channel;
 };
 
+struct SpotGradient {
+  Spot spot;
+  float dy;
+};
+
 /// Adds what a token gives to the gradients of the taps.
 template <class X, class Dy>
-__device__ __forceinline__ void add_token(const SumArgs<X, Dy>& args, const TapRun& run, const Spot& spot, float dy,
+__device__ __forceinline__ void add_token(const SumArgs<X, Dy>& args, const TapRun& run, const SpotGradient& token,
                                           float (&sums)[kTogether]) {
   const Grid& grid = args.grid;
   std::int64_t k = run.start.row;
@@ -162,10 +173,10 @@ __device__ __forceinline__ void add_token(const SumArgs<X, Dy>& args, const TapR
   for (int n = 0; n < kTogether; ++n) {
     const std::int64_t tap = run.first + n;
     if (tap == grid.taps()) {
-      sums[n] += dy;
+      sums[n] += token.dy;
     } else if (tap < grid.taps()) {
-      const std::int64_t from = neighbour(grid, spot, k, l);
-      if (from >= 0) sums[n] = fmaf(to_float(args.x.row(from)[run.channel]), dy, sums[n]);
+      const std::int64_t from = neighbour(grid, token.spot, k, l);
+      if (from >= 0) sums[n] = fmaf(to_float(args.x.row(from)[run.channel]), token.dy, sums[n]);
     }
     if (++l == grid.tap_columns) {
       l = 0;
@@ -189,7 +200,7 @@ __global__ __launch_bounds__(kThreads) void grid_conv_sums_kernel(const SumArgs<
     const TapRun run{first, {first / grid.tap_columns, first % grid.tap_columns}, d};
     Spot spot = spot_of(grid, begin + lane);
     for (std::int64_t token = begin + lane; token < end; token += kLanes) {
-      add_token(args, run, spot, to_float(args.dy.row(token)[d]), sums);
+      add_token(args, run, {spot, to_float(args.dy.row(token)[d])}, sums);
       move_on(grid, spot);
     }
   }

@@ -83,19 +83,25 @@ __device__ __forceinline__ std::int64_t mirrored(std::int64_t index, std::int64_
   return row / m * m * m + index % m * m + row % m;
 }
 
-__global__ void first_z_kernel(const float* a, Scaling scaling, float* z, std::int64_t count, std::int64_t m) {
+/// Elements of all matrices, of m rows each.
+struct Elements {
+  const float* data;
+  std::int64_t count;
+  std::int64_t m;
+};
+
+__global__ void first_z_kernel(const Elements a, Scaling scaling, float* z) {
   const std::int64_t index = blockIdx.x * std::int64_t{kThreads} + threadIdx.x;
-  if (index < count) z[index] = static_cast<float>(scaling.factor()) * a[mirrored(index, m)];
+  if (index < a.count) z[index] = static_cast<float>(scaling.factor()) * a.data[mirrored(index, a.m)];
 }
 
 /// The derivative by the factor 1 / (c r): partial[block] = sum of dz(i, j) a(j, i) over the block's elements.
-__global__ __launch_bounds__(kThreads) void factor_slope_kernel(const float* a, const float* dz, double* partial,
-                                                                std::int64_t count, std::int64_t m) {
+__global__ __launch_bounds__(kThreads) void factor_slope_kernel(const Elements a, const float* dz, double* partial) {
   __shared__ double scratch[kThreads / kWarp];
   double sum = 0.0;
-  for (std::int64_t index = blockIdx.x * std::int64_t{kThreads} + threadIdx.x; index < count;
+  for (std::int64_t index = blockIdx.x * std::int64_t{kThreads} + threadIdx.x; index < a.count;
        index += gridDim.x * std::int64_t{kThreads}) {
-    sum += static_cast<double>(dz[index]) * static_cast<double>(a[mirrored(index, m)]);
+    sum += static_cast<double>(dz[index]) * static_cast<double>(a.data[mirrored(index, a.m)]);
   }
   sum = block_sum<kThreads>(sum, scratch);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
@@ -183,14 +189,14 @@ class Squares {
   }
 
   void first_z(float* z) {
-    first_z_kernel<<<blocks_for(count_), kThreads, 0, context_.stream()>>>(a_, scaling_, z, count_, m_);
+    first_z_kernel<<<blocks_for(count_), kThreads, 0, context_.stream()>>>({a_, count_, m_}, scaling_, z);
     check_launch("pseudo_inverse: first z");
   }
 
   void finish(const float* da, const float* dz, const View& da_hmm) {
     const int blocks = static_cast<int>(std::min<std::int64_t>(ceil_div(count_, kThreads), 1024));
     double* sums = device_data<double>(context_.scratch().take(DType::f64, {blocks + 1}));
-    factor_slope_kernel<<<blocks, kThreads, 0, context_.stream()>>>(a_, dz, sums + 1, count_, m_);
+    factor_slope_kernel<<<blocks, kThreads, 0, context_.stream()>>>({a_, count_, m_}, dz, sums + 1);
     check_launch("pseudo_inverse_backward: slope");
     ordered_sum_kernel<<<1, kThreads, 0, context_.stream()>>>(sums + 1, blocks, sums);
     check_launch("pseudo_inverse_backward: sum");
@@ -241,8 +247,12 @@ struct StepGradient {
   explicit StepGradient(Squares& squares)
       : dthird(squares.take()), dsecond(squares.take()), daz(squares.take()), dz_part(squares.take()) {}
 
-  /// dz becomes the gradient of z from that of the next; da is added to.
-  void run(Squares& squares, const Step& step, const float* z, float* dz, float* da) const {
+  struct InOut {
+    float* dz;  ///< becomes the gradient of z from that of the next
+    float* da;  ///< is added to
+  };
+  void run(Squares& squares, const Step& step, const float* z, const InOut& gradients) const {
+    const auto [dz, da] = gradients;
     squares.multiply({.a = {z, true}, .b = {dz}, .alpha = 0.25F, .c = dthird});
     squares.multiply({.a = {step.az, true}, .b = {dthird}, .alpha = -1.0F, .c = dsecond});
     // daz = -(dthird second^T + dsecond first^T + dfirst), dfirst = -az^T dsecond
@@ -289,7 +299,7 @@ void pseudo_inverse_backward(Context& context, const ops::PseudoInverseBackwardA
   const View da = context.scratch().take_zeros(DType::f32, {args.a_hmm.elements()});
   for (auto each = z.rbegin(); each != z.rend(); ++each) {
     step.run(squares, *each);
-    gradient.run(squares, step, *each, dz, device_data<float>(da));
+    gradient.run(squares, step, *each, {dz, device_data<float>(da)});
   }
   squares.finish(device_data<float>(da), dz, args.da_hmm);
 }

@@ -4,6 +4,7 @@
 
 #include "cuda/plans/conv1d_plan.hpp"
 #include "cuda/plans/row_ranges.hpp"
+#include "cuda/plans/scratch_plan.hpp"
 
 namespace strandline::cuda {
 namespace {
@@ -50,6 +51,17 @@ TEST(Conv1dPlan, KeepsThePartialSumsOfTheGradientSmall) {
 
   EXPECT_LE(plan.warps(), 8192);
   EXPECT_LE(plan.runs * 1792 * (4 + 1) * 4, 25 << 20);
+}
+
+// A slot for every 2,048 tokens, of a value and its token.
+TEST(ScratchPlan, OfAMaximumCoversItsPartialResults) {
+  constexpr std::int64_t kTokens = std::int64_t{1} << 28;
+  constexpr std::int64_t kChannels = 768;
+
+  const std::int64_t bytes = scratch_bytes(
+      {.kind = ops::OperationKind::pool, .tokens = kTokens, .sequences = 1, .channels = kChannels}, DType::f32, {});
+
+  EXPECT_GE(bytes, (kTokens / 2048 + 1) * kChannels * 16);
 }
 
 TEST(Conv1dPlan, TakesShortRunsWhereLongOnesWouldLeaveTheCardIdle) {
