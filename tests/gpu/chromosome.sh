@@ -2,7 +2,7 @@
 # A chromosome as one sequence: as many bases as human chromosome 1 (GRCh38), made up here, through `dna embed`: in one call
 # through encoders that read both ways, and streamed through a causal one. Every case has a row in the table: time, bases a
 # second, the device memory that the plan announced and what was held. A case fails when its vector is not finite, or when
-# the card held more than the plan said or less than 95 % of it.
+# what the card held is not within 5 % of the plan.
 #   bash tests/gpu/chromosome.sh STRANDLINE [--device cuda] [--precision bf16] [--bases N] [--limit SECONDS] [--case NAME]...
 # --limit  for each case (default: 240);  --case  both_64x4, both_128x4, causal_256x8 (default: all three)
 set -uo pipefail
@@ -74,7 +74,7 @@ run_case() {  # name direction width layers
     /device memory: plan/ { for (i = 1; i <= NF; i++) { if ($i == "plan") plan = $(i + 1); if ($i == "held") held = $(i + 1) } }
     /host peak/ { host = $3 / 1048576 }
     function megabases(text,    part, count, i) { count = split(text, part, " "); for (i = 1; i <= count; i++) if (part[i] == "Mb,") return part[i - 1] }
-    END { fits = plan == "" || (held <= plan * 1.0 && held >= plan * 0.95)
+    END { fits = plan == "" || (held <= plan * 1.05 && held >= plan * 0.95)
           printf "%-14s %-8s %8.1f %10s %11s %11s  %.1f", name, fits ? "passed" : "FAILED", seconds, speed, plan == "" ? "-" : plan, held == "" ? "-" : held, host }' "$1.log")
   case $table in *FAILED*) verdict=1 ;; esac
 }
