@@ -211,6 +211,21 @@ TEST(MemoryPlan, TakesOneResidualStreamWhereACopyIsNotWanted) {
   }
 }
 
+// A chromosome on a card of 139 GiB (GRCh38, chr1): its residual stream alone takes 119 GiB at a width of 128.
+TEST(MemoryPlan, ReadsAChromosomeInOneCall) {
+  ClassifierConfig config = testing::tiny_config(Direction::bidirectional);
+  config.encoder = {.vocab_size = 16, .d_model = 128, .layers = 4, .direction = Direction::bidirectional};
+  constexpr std::int64_t kBases = 248956422;
+  const std::int64_t have = std::int64_t{138} << 30;
+  const PlanTarget card{.dtype = DType::bf16, .on_card = true, .step_bytes = 1 << 21};
+  const EncoderOptions options{.segment_tokens = 131072, .copy_bytes = have / 4};
+  const MemoryPlan plan(config, options, card);
+
+  EXPECT_LE(plan.inference({.tokens = kBases}).device_bytes, have * 9 / 10);
+  EXPECT_GE(plan.max_tokens(have), kBases);
+  EXPECT_GT(MemoryPlan(config, {.segment_tokens = 131072}, card).inference({.tokens = kBases}).device_bytes, have);
+}
+
 TEST(MemoryPlan, TakesLessInBfloat16) {
   const ClassifierConfig config = testing::tiny_config();
   const MemoryPlan single(config, {}, {.dtype = DType::f32, .on_card = true});
