@@ -323,14 +323,24 @@ __global__ void __launch_bounds__(kChainThreads) chain_states(const __grid_const
   }
 }
 
-/// Sequences without tokens hand their state on: `to` receives `from`, or zeros when that is absent.
-static __global__ void pass_empty_states(const std::int64_t* seq_begin, std::int64_t cells, const float* from,
-                                         std::int64_t from_stride, float* to, std::int64_t to_stride) {
-  const std::int64_t blocks_per_row = (cells + blockDim.x - 1) / blockDim.x;
-  const std::int64_t sequence = blockIdx.x / blocks_per_row;
-  const std::int64_t cell = blockIdx.x % blocks_per_row * blockDim.x + threadIdx.x;
-  if (cell >= cells || seq_begin[sequence] != seq_begin[sequence + 1]) return;
-  to[sequence * to_stride + cell] = from != nullptr ? from[sequence * from_stride + cell] : 0.0F;
+struct EmptyStates {
+  const std::int64_t* seq_begin;
+  std::int64_t first_sequence;
+  std::int64_t cells;  ///< H P N
+  const float* from;   ///< absent: zeros
+  std::int64_t from_stride;
+  float* to;
+  std::int64_t to_stride;
+};
+
+/// Sequences without tokens hand their state on.
+static __global__ void __launch_bounds__(kChainThreads) pass_empty_states(EmptyStates states) {
+  const std::int64_t blocks_per_row = (states.cells + kChainThreads - 1) / kChainThreads;
+  const std::int64_t sequence = states.first_sequence + blockIdx.x / blocks_per_row;
+  const std::int64_t cell = blockIdx.x % blocks_per_row * kChainThreads + threadIdx.x;
+  if (cell >= states.cells || states.seq_begin[sequence] != states.seq_begin[sequence + 1]) return;
+  states.to[sequence * states.to_stride + cell] =
+      states.from != nullptr ? states.from[sequence * states.from_stride + cell] : 0.0F;
 }
 
 }  // namespace strandline::cuda

@@ -89,11 +89,11 @@ class ScanBackward {
                                               scan_rows<T>(args_.dc_tgn),
                                               forward.a_log_h.as<float>(),
                                               forward.d_h ? forward.d_h.as<float>() : nullptr,
-                                              static_cast<int>(call_.groups()),
-                                              static_cast<int>(call_.heads() / call_.groups()),
+                                              checked_cast<int>(call_.groups()),
+                                              checked_cast<int>(call_.heads() / call_.groups()),
                                               sizes,
-                                              static_cast<int>(call_.width()),
-                                              static_cast<int>(call_.states()),
+                                              checked_cast<int>(call_.width()),
+                                              checked_cast<int>(call_.states()),
                                               start_,
                                               dend_,
                                               static_cast<bool>(forward.initial_state_shpn),
@@ -106,14 +106,14 @@ class ScanBackward {
       check_launch("tile_gradients");
     });
     sum_over_tiles<<<checked_grid(call_.heads(), "sum_over_tiles"), kSumThreads, 0, call_.stream()>>>(
-        sums_, window.tiles, static_cast<int>(call_.heads()), totals_);
+        sums_, window.tiles, checked_cast<int>(call_.heads()), totals_);
     check_launch("sum_over_tiles");
   }
 
   void add_sums() {
     constexpr int kThreads = 128;
     add_head_sums<<<checked_grid(ceil_div(call_.heads(), kThreads), "add_head_sums"), kThreads, 0, call_.stream()>>>(
-        totals_, static_cast<int>(call_.heads()),
+        totals_, checked_cast<int>(call_.heads()),
         {floats(args_.da_log_h), floats(args_.dd_h), floats(args_.ddt_bias_h)});
     check_launch("add_head_sums");
   }

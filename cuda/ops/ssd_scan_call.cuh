@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "core/ops/ssd_scan.hpp"
@@ -100,6 +101,8 @@ class ScanCall {
     for (const ConstView& tensor : {args.dt_th, args.b_tgn, args.c_tgn}) {
       if (tensor.dtype() != args.x_thp.dtype()) throw ContractError("ssd_scan: x, dt, b and c must be of one type");
     }
+    source_ = {context.offsets().on_device(args.seq_begin), context.offsets().on_device(tile_offsets_),
+               static_cast<std::int64_t>(args.seq_begin.size()) - 1, grid_, args.reverse};
     const std::int64_t step_count = window_tiles_ * heads() * sizes_.tokens;
     tiles_ = static_cast<ScanTile*>(take(DType::u8, window_tiles_ * static_cast<std::int64_t>(sizeof(ScanTile))));
     steps_ = {take_floats(step_count),
@@ -142,7 +145,7 @@ class ScanCall {
   void prepare(const ScanWindow& window) {
     constexpr int kThreads = 256;
     describe_tiles<<<checked_grid(ceil_div(window.tiles, kThreads), "describe_tiles"), kThreads, 0, stream()>>>(
-        source(), window.first_tile, window.tiles, tiles_);
+        source_, window.first_tile, window.tiles, tiles_);
     check_launch("describe_tiles");
     const StepRule rule{args_.a_log_h.as<float>(), args_.dt_bias_h ? args_.dt_bias_h.as<float>() : nullptr,
                         args_.step.softplus, static_cast<float>(args_.step.min), static_cast<float>(args_.step.max)};
@@ -157,8 +160,8 @@ class ScanCall {
     with_sizes<T>(sizes_, [&](auto sizes) {
       using Sizes = decltype(sizes);
       const TileStateArgs<T, Sizes> kernel{
-          tiles_,        steps_,    scan_rows<T>(x_thp),       scan_rows<T>(from_behind ? args_.c_tgn : args_.b_tgn),
-          parts(window), sizes,     static_cast<int>(width()), static_cast<int>(states()),
+          tiles_,        steps_,    scan_rows<T>(x_thp),        scan_rows<T>(from_behind ? args_.c_tgn : args_.b_tgn),
+          parts(window), sizes,     checked_cast<int>(width()), checked_cast<int>(states()),
           from_behind,   state_whpn};
       const int shared_bytes = state_shared(sizes).total;
       allow_shared(tile_states<T, Sizes>, shared_bytes, "tile_states");
@@ -171,34 +174,36 @@ class ScanCall {
   /// Shares become the states that the tiles start from (in walking order), or only the ends are wanted.
   template <bool kBackward, bool kStore = true>
   void chain(const ScanWindow& window, const ChainEnds& ends, float* state_whpn) {
-    const ChainArgs kernel{source(),
-                           window.first_tile,
-                           window.tiles,
-                           window.first_sequence,
-                           steps_.total,
-                           static_cast<int>(heads()),
-                           static_cast<int>(width() * states()),
-                           state_whpn,
-                           ends.first.data,
-                           ends.first.stride,
-                           ends.carry_in_hpn,
-                           ends.last.data,
-                           ends.last.stride,
-                           ends.carry_out_hpn};
-    const std::int64_t count = checked_product(window.sequences, ceil_div(state_elements(), kChainThreads));
-    chain_states<kBackward, kStore><<<checked_grid(count, "chain_states"), kChainThreads, 0, stream()>>>(kernel);
-    check_launch("chain_states");
+    ChainArgs kernel{source_,
+                     window.first_tile,
+                     window.tiles,
+                     window.first_sequence,
+                     steps_.total,
+                     static_cast<int>(heads()),
+                     checked_cast<int>(checked_product(width(), states())),
+                     state_whpn,
+                     ends.first.data,
+                     ends.first.stride,
+                     ends.carry_in_hpn,
+                     ends.last.data,
+                     ends.last.stride,
+                     ends.carry_out_hpn};
+    for_each_grid(window.sequences, [&](std::int64_t first, unsigned blocks) {
+      kernel.first_sequence = window.first_sequence + first;
+      chain_states<kBackward, kStore><<<blocks, kChainThreads, 0, stream()>>>(kernel);
+      check_launch("chain_states");
+    });
   }
 
   /// For the sequences without tokens.
   void pass_empty(const StateRows& from, const StateRows& to) {
     const auto& begin = args_.seq_begin;
     if (to.data == nullptr || std::adjacent_find(begin.begin(), begin.end()) == begin.end()) return;
-    const std::int64_t count =
-        checked_product(static_cast<std::int64_t>(begin.size()) - 1, ceil_div(state_elements(), kChainThreads));
-    pass_empty_states<<<checked_grid(count, "pass_empty_states"), kChainThreads, 0, stream()>>>(
-        context_.offsets().on_device(begin), state_elements(), from.data, from.stride, to.data, to.stride);
-    check_launch("pass_empty_states");
+    for_each_grid(static_cast<std::int64_t>(begin.size()) - 1, [&](std::int64_t first, unsigned blocks) {
+      pass_empty_states<<<blocks, kChainThreads, 0, stream()>>>(
+          {source_.seq_begin, first, state_elements(), from.data, from.stride, to.data, to.stride});
+      check_launch("pass_empty_states");
+    });
   }
 
   /// Heads per block: all of a group when there are enough tiles to fill the card.
@@ -213,12 +218,16 @@ class ScanCall {
   }
 
  private:
-  void* take(DType dtype, std::int64_t count) { return context_.scratch().take(dtype, {count}).data(); }
-  TileSource source() {
-    return {context_.offsets().on_device(args_.seq_begin), context_.offsets().on_device(tile_offsets_),
-            static_cast<std::int64_t>(args_.seq_begin.size()) - 1, grid_, args_.reverse};
+  /// Calls body(first sequence, blocks) with a row of blocks per sequence, as many sequences as one launch takes.
+  template <class Body>
+  void for_each_grid(std::int64_t sequences, const Body& body) const {
+    const std::int64_t row = ceil_div(state_elements(), kChainThreads);
+    const std::int64_t most = std::max<std::int64_t>(1, std::numeric_limits<int>::max() / row);
+    for (std::int64_t first = 0; first < sequences; first += most) {
+      body(first, checked_grid(std::min(most, sequences - first) * row, "chain_states"));
+    }
   }
-
+  void* take(DType dtype, std::int64_t count) { return context_.scratch().take(dtype, {count}).data(); }
   Context& context_;
   const ops::SsdScanArgs& args_;
   ScanTileSizes sizes_;
@@ -227,6 +236,7 @@ class ScanCall {
   std::int64_t window_tiles_;
   ScanTile* tiles_ = nullptr;
   ScanSteps steps_{};
+  TileSource source_{};
 };
 
 }  // namespace strandline::cuda

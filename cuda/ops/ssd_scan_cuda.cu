@@ -19,8 +19,8 @@ void write_outputs(const ops::SsdScanArgs& args, ScanCall& call, const ScanWindo
                                           args.d_h ? args.d_h.as<float>() : nullptr,
                                           call.parts(window),
                                           sizes,
-                                          static_cast<int>(call.width()),
-                                          static_cast<int>(call.states()),
+                                          checked_cast<int>(call.width()),
+                                          checked_cast<int>(call.states()),
                                           state_whpn,
                                           static_cast<bool>(args.initial_state_shpn)};
     const int shared_bytes = output_shared(sizes).total;
