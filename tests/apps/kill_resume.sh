@@ -2,6 +2,7 @@
 # Kills training at random moments and goes on each time: the model must be that of an uninterrupted run, bit for bit. Then
 # SIGTERM must end with exit code 75 and a complete checkpoint, and a second run on the same output must be refused.
 #   kill_resume.sh STRANDLINE KILLS [SEED [OPTION...]]      OPTION: more for `dna train`, as --device cuda
+# KILL_RESUME_STEPS: optimiser steps of the run (default: 120); a fast machine needs more, to be at work when signals come
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 STRANDLINE KILLS [SEED [OPTION...]]" >&2; exit 2; }
 strandline=$(realpath "$1")
@@ -17,7 +18,7 @@ genome() { awk -v name="$1" -v contigs=2 -v bases=20000 -v gc="$2" -v seed="$3" 
 genome a 0.55 1 >a.fa
 genome b 0.40 2 >b.fa
 options=(--class a=a.fa --class b=b.fa --length 128 --d-model 16 --d-state 8 --headdim 8 --layers 1 --dropout 0.1
-  --batch-tokens 1024 --steps 120 --eval-every 15 --val-windows 10 --eval-windows 20 --checkpoint-steps 5 --quiet -t 1 "${@:4}")
+  --batch-tokens 1024 --steps "${KILL_RESUME_STEPS:-120}" --eval-every 15 --val-windows 10 --eval-windows 20 --checkpoint-steps 5 --quiet -t 1 "${@:4}")
 train() { "$strandline" dna train "${options[@]}" -o "$1"; }
 # The program itself is the child, not a shell around it: signals reach what they should.
 start() {

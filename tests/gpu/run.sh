@@ -110,6 +110,7 @@ story() {  # name seconds script argument...
   run "$name" "$2" "${strandline:+bash}" "$here/$3" "$strandline" "${@:4}"
   [ ! -f "$log/$name.log" ] || cat "$log/$name.log"
 }
+export KILL_RESUME_STEPS=3000  # a card takes the script's tiny model through the usual number before a signal can come
 wants resume && story resume 300 ../apps/kill_resume.sh 8 1 --device cuda
 wants resume && story resume_bf16 300 ../apps/kill_resume.sh 4 2 --device cuda --precision bf16
 wants reads && story reads 400 reads.sh
