@@ -66,10 +66,10 @@ struct SsdScanBackwardArgs {
 };
 
 /// A sequence's bits do not depend on what else is in the pack. No finite number reaches an earlier token; a NaN or an
-/// infinity may reach earlier ones of its chunk, as zero times it is not zero. Splitting a sequence into pieces with carried state
-/// gives the same bits when the cuts (in scan order) are multiples of `chunk`, and agrees within rounding otherwise.
-/// Enqueued on the back end's stream. Same input, same back end, same chunk: same bits.
-/// Cost per token and head: recurrent 5 P N flop; chunked about 4 P N + chunk * (P + N G / H) flop.
+/// infinity may reach earlier ones of its chunk, as zero times it is not zero. Splitting a sequence into pieces with
+/// carried state gives the same bits when the cuts (in scan order) are multiples of `chunk`, and agrees within rounding
+/// otherwise. Enqueued on the back end's stream. Same input, same back end, same chunk: same bits. Cost per token and
+/// head: recurrent 5 P N flop; chunked about 4 P N + chunk * (P + N G / H) flop.
 /// @throws ContractError naming the tensor and both shapes, before any work.
 /// Source: Dao and Gu, "Transformers are SSMs", ICML 2024 (arXiv 2405.21060), sections 3, 6 and listing 1.
 void ssd_scan(Backend& backend, const SsdScanArgs& args);

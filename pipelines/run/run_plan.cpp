@@ -12,7 +12,7 @@
 namespace strandline {
 namespace {
 
-constexpr std::int64_t kCardSegment = 262144;
+constexpr std::int64_t kCardSegment = 131072;
 constexpr std::int64_t kSmallestSegment = 2048;
 // Of a card, left to its driver: code is loaded with the first call of a kernel, and libraries take a little.
 constexpr std::int64_t kCardReserve = std::int64_t{512} << 20;

@@ -33,14 +33,14 @@ struct RunPlan {
 /// What a run on `backend` may take: of `memory_bytes` and of what is free; 0 bytes: of what is free.
 std::int64_t have_bytes(const Backend& backend, std::int64_t memory_bytes);
 
-/// Segments as asked for. Else 16384 tokens on the CPU; on a card 262144 and everything kept in training, then less
+/// Segments as asked for. Else 16384 tokens on the CPU; on a card 131072 and everything kept in training, then less
 /// until it fits. @throws MemoryError with need, have and cure, before anything was taken.
 RunPlan plan_run(const ClassifierConfig& config, const Backend& backend, const RunPlanRequest& request);
 
 /// Takes the workspace and the scratch of the plan at once, so that the run holds what was announced.
 void reserve(const RunPlan& plan, Encoder& encoder);
 
-/// "memory: 1.2 GiB of 138 GiB on cuda:0, 740 MiB on the host; segments of 262144 tokens"
+/// "memory: 1.2 GiB of 138 GiB on cuda:0, 740 MiB on the host; segments of 131072 tokens"
 std::string describe(const RunPlan& plan);
 
 }  // namespace strandline
