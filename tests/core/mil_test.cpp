@@ -16,6 +16,7 @@
 #include "core/model/mil/mil_orders.hpp"
 #include "core/model/mil/mil_weights.hpp"
 #include "core/ref/ref_backend.hpp"
+#include "tests/core/model_fixture.hpp"
 
 namespace strandline {
 namespace {
@@ -36,21 +37,6 @@ Bag random_bag(std::int64_t patches, std::int64_t width, std::uint64_t stream = 
   return bag;
 }
 
-// Sizes that are no powers of two and none of which is another.
-MilConfig tiny(MilKind kind) {
-  MilConfig config = published_config(kind, 10, 3);
-  config.d_model = 12;
-  config.attention_width = 7;
-  config.d_state = 6;
-  config.headdim = 8;
-  config.chunk = 4;
-  config.instance_patches = 3;
-  config.heads = 3;
-  config.landmarks = 4;
-  config.residual_taps = 5;
-  return config;
-}
-
 MilConfig with(MilConfig config, const std::function<void(MilConfig&)>& change) {
   change(config);
   return config;
@@ -66,10 +52,10 @@ std::vector<MilCase> cases() {
   std::vector<MilCase> all;
   for (const MilKind kind : {MilKind::mean, MilKind::max, MilKind::abmil, MilKind::clam_sb, MilKind::trans_mil,
                              MilKind::mamba2_mil, MilKind::bi_mamba}) {
-    all.push_back({std::string(name_of(kind)), tiny(kind)});
+    all.push_back({std::string(name_of(kind)), testing::tiny_mil(kind)});
   }
-  all.push_back({"abmil_gated", with(tiny(MilKind::abmil), [](MilConfig& c) { c.gated = true; })});
-  all.push_back({"mamba2mil_token", with(tiny(MilKind::mamba2_mil), [](MilConfig& c) {
+  all.push_back({"abmil_gated", with(testing::tiny_mil(MilKind::abmil), [](MilConfig& c) { c.gated = true; })});
+  all.push_back({"mamba2mil_token", with(testing::tiny_mil(MilKind::mamba2_mil), [](MilConfig& c) {
                    c.flip = Flip::token;
                    c.padding = SquarePadding::none;
                    c.dropout = 0.3;
@@ -254,7 +240,7 @@ TEST(MilConfig, HasANameForEveryKindAndFindsItBack) {
 }
 
 TEST(MilConfig, NamesTheFieldThatIsWrong) {
-  MilConfig config = tiny(MilKind::mamba2_mil);
+  MilConfig config = testing::tiny_mil(MilKind::mamba2_mil);
   config.headdim = 7;
   try {
     config.validate();
@@ -307,14 +293,14 @@ TEST(InstanceLoss, ChoosesTheExtremesAndTakesWhatASmallBagHas) {
 // The blocks are those of an encoder: with the projected patches as its embedding, and equal attention for all, the
 // pooled vector is the mean of the encoder's hidden states.
 TEST(BiMamba, IsABidirectionalEncoderOverTheProjectedPatches) {
-  const MilConfig config = tiny(MilKind::bi_mamba);
+  const MilConfig config = testing::tiny_mil(MilKind::bi_mamba);
   const auto backend = make_ref_backend();
   MilModel model(config, *backend);
   scramble(model);
   model.weights().set("attention.score.weight", std::vector<float>(7, 0.0F));
   const Bag bag = random_bag(11, 10);
-  MilModel projection(with(tiny(MilKind::mean), [](MilConfig& c) { c.activation = ops::ActivationKind::gelu; }),
-                      *backend);
+  MilModel projection(
+      with(testing::tiny_mil(MilKind::mean), [](MilConfig& c) { c.activation = ops::ActivationKind::gelu; }), *backend);
   for (const char* name : {"stem.weight", "stem.bias"}) projection.weights().set(name, model.weights().get(name));
   std::vector<float> embedding;
   for (std::int64_t n = 0; n < bag.patches; ++n) {  // the mean of one patch is the patch

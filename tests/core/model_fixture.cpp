@@ -28,6 +28,20 @@ EncoderConfig tiny_bidirectional(bool tied, Combine combine) {
   return config;
 }
 
+MilConfig tiny_mil(MilKind kind) {
+  MilConfig config = published_config(kind, 10, 3);
+  config.d_model = 12;
+  config.attention_width = 7;
+  config.d_state = 6;
+  config.headdim = 8;
+  config.chunk = 4;
+  config.instance_patches = 3;
+  config.heads = 3;
+  config.landmarks = 4;
+  config.residual_taps = 5;
+  return config;
+}
+
 std::vector<std::int32_t> random_ids(std::int64_t count, std::int64_t vocab_size, std::uint64_t seed) {
   RandomStream random(seed, 1);
   std::vector<std::int32_t> ids(static_cast<std::size_t>(count));

@@ -8,6 +8,7 @@
 
 #include "core/backend.hpp"
 #include "core/model/classifier.hpp"
+#include "core/model/mil/mil_config.hpp"
 #include "core/model/packed_batch.hpp"
 
 namespace strandline::testing {
@@ -18,6 +19,9 @@ ClassifierConfig tiny_classifier();
 
 /// The tiny one made bidirectional.
 EncoderConfig tiny_bidirectional(bool tied, Combine combine);
+
+/// The published aggregator with small sizes, none a power of two where it need not be and no two alike.
+MilConfig tiny_mil(MilKind kind);
 
 /// Random ids below `vocab_size`, the same for the same seed.
 std::vector<std::int32_t> random_ids(std::int64_t count, std::int64_t vocab_size, std::uint64_t seed);

@@ -127,20 +127,6 @@ TEST_P(ModelAgreement, GradientsKeepTheBound) {
   }
 }
 
-MilConfig tiny_mil(MilKind kind) {
-  MilConfig config = published_config(kind, 10, 3);
-  config.d_model = 12;
-  config.attention_width = 7;
-  config.d_state = 6;
-  config.headdim = 8;
-  config.chunk = 4;
-  config.instance_patches = 3;
-  config.heads = 3;
-  config.landmarks = 4;
-  config.residual_taps = 5;
-  return config;
-}
-
 struct BagResults {
   HostTensor logits;
   Tensors gradients;
@@ -173,7 +159,7 @@ TEST_P(ModelAgreement, AggregatorsKeepTheBound) {
   for (const MilKind kind :
        {MilKind::mean, MilKind::abmil, MilKind::trans_mil, MilKind::mamba2_mil, MilKind::bi_mamba}) {
     SCOPED_TRACE(name_of(kind));
-    const MilConfig config = tiny_mil(kind);
+    const MilConfig config = testing::tiny_mil(kind);
     const BagResults want = bags_on(test::reference(), config);
     const BagResults loops = bags_on(*loops_, config);
     const BagResults blocked = bags_on(*blocked_, config);
@@ -189,8 +175,8 @@ TEST_P(ModelAgreement, AggregatorsOfEveryKindGiveTheSameBitsTwice) {
   for (const MilKind kind : {MilKind::mean, MilKind::max, MilKind::abmil, MilKind::clam_sb, MilKind::trans_mil,
                              MilKind::mamba2_mil, MilKind::bi_mamba}) {
     SCOPED_TRACE(name_of(kind));
-    const BagResults first = bags_on(*backend_, tiny_mil(kind));
-    const BagResults again = bags_on(*backend_, tiny_mil(kind));
+    const BagResults first = bags_on(*backend_, testing::tiny_mil(kind));
+    const BagResults again = bags_on(*backend_, testing::tiny_mil(kind));
     EXPECT_EQ(test::first_difference(again.logits, first.logits), "");
     for (std::size_t i = 0; i < first.gradients.size(); ++i) {
       EXPECT_EQ(test::first_difference(again.gradients[i], first.gradients[i]), "");

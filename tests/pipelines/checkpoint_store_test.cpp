@@ -55,6 +55,19 @@ TEST_F(CheckpointStoreTest, GivesBackTheNewestAndKeepsTwo) {
   EXPECT_EQ(testing::bytes_of(path_ + "/LATEST"), "step-10\n");
 }
 
+TEST_F(CheckpointStoreTest, TellsTheConfigurationOfTheNewestWholeOne) {
+  EXPECT_EQ(CheckpointStore::newest_config(path_), "");  // no such folder
+  const CheckpointStore store(path_, R"({"segment_tokens":4096})");
+  EXPECT_EQ(CheckpointStore::newest_config(path_), "");
+
+  store.save(checkpoint(1, 1));
+  CheckpointStore(path_, R"({"segment_tokens":64})").save(checkpoint(2, 2));
+  EXPECT_EQ(CheckpointStore::newest_config(path_), R"({"segment_tokens":64})");
+
+  fs::remove(path_ + "/step-2/MANIFEST.json");
+  EXPECT_EQ(CheckpointStore::newest_config(path_), R"({"segment_tokens":4096})");
+}
+
 TEST_F(CheckpointStoreTest, PassesOverADamagedOne) {
   const CheckpointStore store(path_, "{}");
   store.save(checkpoint(1, 1));
