@@ -84,7 +84,6 @@ class Context {
   /// Scratch of one operation: hold a Workspace::Scope.
   Workspace& scratch() { return scratch_; }
   OffsetCache& offsets() { return offsets_; }
-  cublasLtHandle_t blas() const { return blas_; }
   Matmul& matmul() { return matmul_; }
   void synchronize();
 

@@ -58,7 +58,6 @@ class CudaMemory final : public Memory {
   DeviceMemory usage() const;
   /// Held at most at one time, by tensors and by the cache together.
   std::size_t peak_bytes() const { return peak_bytes_; }
-  std::size_t reserved_bytes() const { return reserved_bytes_; }
 
  private:
   void* take_from_cache(std::size_t size_bytes);

@@ -26,11 +26,21 @@ __device__ __forceinline__ T from_float(float value) {
   }
 }
 
-/// The largest piece of a row that one thread moves at once: 16 bytes of the wider of the two types.
+/// Neighbouring elements that one thread moves at once.
 template <class T, int kCount>
 struct alignas(sizeof(T) * kCount) Pack {
   T item[kCount];
 };
+
+/// The address must be a multiple of the pack's size, or of 16 bytes.
+template <int kCount, class T>
+__device__ __forceinline__ Pack<T, kCount> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, kCount>*>(from);
+}
+template <int kCount, class T>
+__device__ __forceinline__ void store_pack(const Pack<T, kCount>& pack, T* to) {
+  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+}
 
 /// A view without its host parts: what a kernel takes by value. Strides count elements; the last axis is dense.
 template <class T>

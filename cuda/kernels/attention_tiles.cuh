@@ -55,7 +55,7 @@ template <class T>
 __device__ __forceinline__ float4 load_four(const T* from, bool by_four, int count) {
   float4 value = make_float4(0.0F, 0.0F, 0.0F, 0.0F);
   if (by_four && count >= 4) {
-    const auto pack = *reinterpret_cast<const Pack<T, 4>*>(from);
+    const auto pack = load_pack<4>(from);
     return make_float4(to_float(pack.item[0]), to_float(pack.item[1]), to_float(pack.item[2]), to_float(pack.item[3]));
   }
   if (count > 0) value.x = to_float(from[0]);

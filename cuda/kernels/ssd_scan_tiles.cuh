@@ -72,16 +72,6 @@ struct HeadSteps {
   }
 };
 
-/// kCount neighbouring elements; the address must be a multiple of their size, or of 16 bytes.
-template <int kCount, class T>
-__device__ __forceinline__ Pack<T, kCount> load_pack(const T* from) {
-  return *reinterpret_cast<const Pack<T, kCount>*>(from);
-}
-template <int kCount, class T>
-__device__ __forceinline__ void store_pack(const Pack<T, kCount>& pack, T* to) {
-  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
-}
-
 /// Which heads of which tile a block works on: blocks are (tile, group, part of the group's heads).
 struct HeadRange {
   std::int64_t tile;
@@ -149,7 +139,7 @@ __device__ void load_rows(const ScanRows<const T>& from, const ScanTile& tile, i
       const int column = index % packs * kVector;
       Pack<T, kVector> pack;
       if (row < tile.count && column < columns.count) {
-        pack = *reinterpret_cast<const Pack<T, kVector>*>(from.at(tile.token(row), item) + columns.begin + column);
+        pack = load_pack<kVector>(from.at(tile.token(row), item) + columns.begin + column);
         if (factors != nullptr) {
 #pragma unroll
           for (T& value : pack.item) value = scaled(value, factors[row]);
@@ -158,7 +148,7 @@ __device__ void load_rows(const ScanRows<const T>& from, const ScanTile& tile, i
 #pragma unroll
         for (T& value : pack.item) value = zero;
       }
-      *reinterpret_cast<Pack<T, kVector>*>(to.row(row) + column) = pack;
+      store_pack(pack, to.row(row) + column);
     }
     return;
   }

@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kThreads) round_kernel(Rounding job) {
   Pack<bf16, kChunk> rounded;
 #pragma unroll
   for (int i = 0; i < kChunk; ++i) rounded.item[i] = from_float<bf16>(value[i]);
-  *reinterpret_cast<Pack<bf16, kChunk>*>(job.to.row(row) + column) = rounded;
+  store_pack(rounded, job.to.row(row) + column);
 }
 
 /// The matrix itself when it holds bf16, else a rounded copy with aligned rows in scratch: hold a Workspace::Scope.
